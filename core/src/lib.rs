@@ -1,1 +1,32 @@
+//! What operators and aggregators share.
+//!
+//! A *task* is one ERC-4337 operation of one *occurrence* (a workflow that is due in a slot). Tasks travel in
+//! *proposals*; attesters answer with *verdicts*, signed with BLS over EIP-712 digests; enough voting power behind one
+//! verdict vector makes a *certificate*. The modules follow that order:
+//!
+//! - [`clock`], [`task`], [`userop`], [`proposal`], [`verdict`], [`consent`]: the nouns and the bytes that are signed;
+//! - [`operators`], [`election`], [`quorum`], [`bls`]: who may say what, and when it is enough;
+//! - [`wire`], [`p2p`]: SSZ messages and how they reach the others;
+//! - [`chain`]: contract bindings, JSON-RPC, heads and pins;
+//! - [`stage`], [`store`], [`telemetry`], [`config`], [`secret`]: how both binaries are built and run.
+//!
+//! Nothing here links a JavaScript engine, and nothing here names a particular chain.
 
+pub mod bls;
+pub mod chain;
+pub mod clock;
+pub mod config;
+pub mod consent;
+pub mod election;
+pub mod operators;
+pub mod p2p;
+pub mod proposal;
+pub mod quorum;
+pub mod secret;
+pub mod stage;
+pub mod store;
+pub mod task;
+pub mod telemetry;
+pub mod userop;
+pub mod verdict;
+pub mod wire;
