@@ -38,7 +38,7 @@ interface IAttestationCenter {
     error AlreadyDone(bytes32 proposal, uint16 index);
     error InsufficientGas(uint256 available, uint256 required);
     error WrongWiring(address hook);
-    error GenesisZero();
+    error SlotClockZero();
 
     /// @notice Executes a certified batch: verifies the certificate, hands approved operations over, counts rejections.
     /// @dev The caller is the beneficiary of the operations' fees.

@@ -25,12 +25,13 @@ interface IDittoValidatorModule {
     error SessionWindowEmpty(uint48 validAfter, uint48 validUntil);
     error SessionUnknown(address account, address sessionKey);
     error SignatureLength(uint256 length);
-    error NotApproved(bytes32 consent);
+    error TooManySessions(uint256 limit);
     error OccurrenceAlreadySpent(address account, uint256 sessionNonce);
     error LengthMismatch(uint256 accounts, uint256 nonces);
 
     function enableSession(Session calldata session) external;
     function revokeSession(address sessionKey) external;
+    function sessionKeysOf(address account) external view returns (address[] memory);
     function sessionOf(address account, address sessionKey) external view returns (Session memory);
 
     /// @notice Approves consents (hashStruct(UserOpConsent)) for the rest of the transaction. Only the hook.

@@ -45,6 +45,8 @@ interface IOBLS {
     error PossessionInvalid();
     error LengthMismatch(uint256 controllers, uint256 powers);
     error EmptySet();
+    error PowerOverflow(uint256 totalPower);
+    error GraceTooLong(uint64 graceSeconds);
     error TooManyMembers(uint256 members, uint256 limit);
     error SetUnknown(uint32 setId);
     error BitmapLength(uint256 length, uint256 expected);

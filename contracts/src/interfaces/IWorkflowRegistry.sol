@@ -55,6 +55,7 @@ interface IWorkflowRegistry {
     error EmptyContent();
     error ContentTooLarge(uint256 size, uint256 limit);
     error UnknownContent(bytes32 contentHash);
+    error PolicyMalformed();
     error UnknownWorkflow(uint64 id);
     error OnlyAccount(address account, address caller);
     error AlreadyCancelled(uint64 id);
@@ -77,8 +78,8 @@ interface IWorkflowRegistry {
     /// @notice The bytes behind a policy hash.
     function policyOf(bytes32 policyHash) external view returns (bytes memory);
 
-    /// @notice Decodes a published policy, so that its shape is part of the ABI.
-    function decodedPolicyOf(bytes32 policyHash) external view returns (Policy memory);
+    /// @notice Decodes a policy, so that its shape is part of the ABI. Reverts when malformed.
+    function decodePolicy(bytes calldata policy) external pure returns (Policy memory);
 
     /// @notice Publishes a workflow of the calling account.
     /// @return id numbered from 1
