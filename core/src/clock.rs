@@ -48,8 +48,7 @@ impl SlotSchedule {
     /// The slot that holds this instant; `None` before genesis.
     #[must_use]
     pub fn slot_at_ms(&self, ms: u64) -> Option<Slot> {
-        ms.checked_sub(self.genesis_seconds.saturating_mul(1000))
-            .map(|since| since / (self.slot_seconds.max(1) * 1000))
+        ms.checked_sub(self.genesis_seconds.saturating_mul(1000)).map(|since| since / (self.slot_seconds.max(1) * 1000))
     }
 }
 

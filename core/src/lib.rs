@@ -5,7 +5,7 @@
 //! verdict vector makes a *certificate*. The modules follow that order:
 //!
 //! - [`clock`], [`task`], [`userop`], [`proposal`], [`verdict`], [`consent`]: the nouns and the bytes that are signed;
-//! - [`operators`], [`election`], [`quorum`], [`bls`]: who may say what, and when it is enough;
+//! - [`network`], [`operators`], [`election`], [`quorum`], [`bls`]: who may say what, and when it is enough;
 //! - [`wire`], [`p2p`]: SSZ messages and how they reach the others;
 //! - [`chain`]: contract bindings, JSON-RPC, heads and pins;
 //! - [`stage`], [`store`], [`telemetry`], [`config`], [`secret`]: how both binaries are built and run.
@@ -18,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod consent;
 pub mod election;
+pub mod network;
 pub mod operators;
 pub mod p2p;
 pub mod proposal;

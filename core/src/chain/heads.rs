@@ -1,0 +1,169 @@
+//! A chain's recent heads, and the pins that follow from them.
+//!
+//! One task follows the head by polling and keeps the last blocks of the canonical chain as the node tells it. A pin is
+//! known as soon as a block later than its time has been seen: only then is "the last block at or before" final for
+//! this view of the chain.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::primitives::B256;
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Request, Rpc, RpcError};
+
+/// How many blocks are kept: more than a slot and its lag on any chain, few enough to walk back over in a reorg.
+const KEPT: u64 = 256;
+/// How many missing blocks are asked for at once.
+const GAP: u64 = 64;
+
+/// A block, as far as pins need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Block number.
+    pub number: u64,
+    /// Block hash.
+    pub hash: B256,
+    /// The block before.
+    pub parent: B256,
+    /// Unix time, in seconds.
+    pub timestamp: u64,
+    /// Wei per gas; zero where the chain has no base fee.
+    pub base_fee: u128,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawHead {
+    #[serde(with = "alloy::serde::quantity")]
+    number: u64,
+    hash: B256,
+    parent_hash: B256,
+    #[serde(with = "alloy::serde::quantity")]
+    timestamp: u64,
+    #[serde(default, with = "alloy::serde::quantity::opt")]
+    base_fee_per_gas: Option<u128>,
+}
+
+impl From<RawHead> for Head {
+    fn from(raw: RawHead) -> Self {
+        Self {
+            number: raw.number,
+            hash: raw.hash,
+            parent: raw.parent_hash,
+            timestamp: raw.timestamp,
+            base_fee: raw.base_fee_per_gas.unwrap_or_default(),
+        }
+    }
+}
+
+/// The recent heads of a chain. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Heads {
+    seen: watch::Receiver<Arc<BTreeMap<u64, Head>>>,
+}
+
+impl Heads {
+    /// Follows the chain's head until `stop`. A node that is down is reported once, and tried again at every poll.
+    #[must_use]
+    pub fn follow(rpc: Arc<Rpc>, poll: Duration, stop: CancellationToken) -> Self {
+        let (publish, seen) = watch::channel(Arc::new(BTreeMap::new()));
+        tokio::spawn(async move {
+            let mut down = false;
+            let mut blocks = BTreeMap::new();
+            loop {
+                match advance(&rpc, &mut blocks).await {
+                    Ok(changed) => {
+                        if std::mem::take(&mut down) {
+                            tracing::info!(chain = rpc.chain(), "the node answers again");
+                        }
+                        if changed && publish.send(Arc::new(blocks.clone())).is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => {
+                        if !std::mem::replace(&mut down, true) {
+                            tracing::warn!(chain = rpc.chain(), %error, "cannot follow the chain; trying on");
+                        }
+                    }
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(poll) => {}
+                }
+            }
+        });
+        Self { seen }
+    }
+
+    /// The latest block seen.
+    #[must_use]
+    pub fn latest(&self) -> Option<Head> {
+        self.seen.borrow().last_key_value().map(|(_, head)| *head)
+    }
+
+    /// Waits for the next change of the head; `false` when the following has ended.
+    pub async fn changed(&mut self) -> bool {
+        self.seen.changed().await.is_ok()
+    }
+
+    /// Whether this block is still in the chain, as far back as blocks are kept; `None` when it is older than that.
+    #[must_use]
+    pub fn holds(&self, number: u64, hash: B256) -> Option<bool> {
+        self.seen.borrow().get(&number).map(|head| head.hash == hash)
+    }
+
+    /// The last block at or before `seconds`, once a later one has been seen. `None` when the following has ended, or
+    /// when every block kept is later. Put a time limit around it: a chain that stands still has no pin.
+    pub async fn pin(&self, seconds: u64) -> Option<Head> {
+        let mut seen = self.seen.clone();
+        loop {
+            {
+                let blocks = seen.borrow_and_update();
+                if blocks.last_key_value().is_some_and(|(_, head)| head.timestamp > seconds) {
+                    return blocks.values().rev().find(|head| head.timestamp <= seconds).copied();
+                }
+            }
+            seen.changed().await.ok()?;
+        }
+    }
+}
+
+/// Brings `blocks` up to the node's head; says whether anything changed.
+async fn advance(rpc: &Rpc, blocks: &mut BTreeMap<u64, Head>) -> Result<bool, RpcError> {
+    let latest: Head = rpc
+        .ask_for::<RawHead>(Request::new("eth_getBlockByNumber", &serde_json::json!(["latest", false])))
+        .await?
+        .into();
+    if blocks.last_key_value().is_some_and(|(_, head)| head.hash == latest.hash) {
+        return Ok(false);
+    }
+    // What the node no longer has above its head was reorganised away.
+    blocks.split_off(&latest.number);
+    blocks.insert(latest.number, latest);
+    let mut child = latest;
+    for _ in 0..KEPT {
+        let Some(number) = child.number.checked_sub(1) else { break };
+        if number + GAP.min(KEPT) < latest.number && blocks.range(..=number).next_back().is_none() {
+            break;
+        }
+        match blocks.get(&number) {
+            Some(parent) if parent.hash == child.parent => break,
+            _ => {
+                let params = serde_json::json!([child.parent, false]);
+                child = rpc.ask_for::<RawHead>(Request::new("eth_getBlockByHash", &params)).await?.into();
+                blocks.insert(number, child);
+            }
+        }
+    }
+    while blocks.len() as u64 > KEPT {
+        blocks.pop_first();
+    }
+    metrics::gauge!("ditto_chain_head_number", "chain" => rpc.chain().to_string()).set(latest.number as f64);
+    metrics::gauge!("ditto_chain_head_timestamp_seconds", "chain" => rpc.chain().to_string())
+        .set(latest.timestamp as f64);
+    Ok(true)
+}

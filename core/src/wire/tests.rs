@@ -1,0 +1,105 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use alloy::primitives::{Address, B256, U256};
+use proptest::prelude::*;
+
+use super::*;
+use crate::consent::Proposal;
+use crate::proposal::{BatchId, Pin, ProposedBatch};
+use crate::task::{ConsentTerms, Occurrence, Task};
+use crate::userop::UserOperation;
+use crate::verdict::{Reason, Verdict, VerdictVector};
+
+fn sample_vote() -> Vote {
+    Vote {
+        batch: BatchId { proposal: B256::repeat_byte(0x11), index: 2 },
+        set_id: 7,
+        attester: 3,
+        verdicts: VerdictVector(vec![Verdict::Approve, Verdict::Reject(Reason::Policy), Verdict::Abstain]),
+        signature: [0x22; 96],
+    }
+}
+
+fn sample_batch() -> ProposedBatch {
+    ProposedBatch {
+        proposal: Proposal {
+            slot: 42,
+            setId: 7,
+            taskDefinitionId: 1,
+            performer: Address::repeat_byte(1),
+            aggregator: Address::repeat_byte(2),
+            pins: B256::repeat_byte(3),
+            tasks: B256::repeat_byte(4),
+            targetChainId: U256::from(31337),
+        },
+        signature: [5; 65],
+        engine_id: B256::repeat_byte(6),
+        pins: vec![Pin { chain_id: 31337, number: 99, hash: B256::repeat_byte(7) }],
+        batch_hashes: vec![B256::repeat_byte(8), B256::repeat_byte(9)],
+        index: 1,
+        tasks: vec![Task {
+            occurrence: Occurrence { workflow: 5, slot: 41 },
+            op: UserOperation {
+                sender: Address::repeat_byte(10),
+                nonce: U256::from(11),
+                call_data: vec![1, 2, 3].into(),
+                verification_gas: 100_000,
+                call_gas: 200_000,
+                pre_verification_gas: 50_000,
+                max_fee: 3_000_000_000,
+                max_priority_fee: 1_000_000,
+            },
+            terms: ConsentTerms { session_key: Address::repeat_byte(12), valid_after: 13, valid_until: 14 },
+            proof: B256::repeat_byte(15),
+        }],
+    }
+}
+
+/// Golden: these bytes are what version 1 is. A change here is a new version.
+#[test]
+fn version_1_is_what_it_was() {
+    let golden = include_str!("golden_v1.txt");
+    let vote = alloy::hex::encode(sample_vote().encode().unwrap());
+    let batch = alloy::hex::encode(encode_batch(&sample_batch()).unwrap());
+    assert_eq!(golden.trim(), format!("vote {vote}\nbatch {batch}"));
+}
+
+#[test]
+fn messages_survive_the_wire() {
+    assert_eq!(Vote::decode(&sample_vote().encode().unwrap()).unwrap(), sample_vote());
+    assert_eq!(decode_batch(&encode_batch(&sample_batch()).unwrap()).unwrap(), sample_batch());
+}
+
+#[test]
+fn another_version_is_named_in_the_error() {
+    let mut bytes = sample_vote().encode().unwrap();
+    bytes[0] = 9;
+    assert_eq!(Vote::decode(&bytes), Err(WireError::Version { found: 9 }));
+    assert_eq!(Vote::decode(&[]), Err(WireError::Empty));
+}
+
+#[test]
+fn a_time_beyond_48_bits_is_refused() {
+    let mut batch = sample_batch();
+    batch.tasks[0].terms.valid_until = 1 << 48;
+    let bytes = encode_batch(&batch).unwrap();
+    assert!(matches!(decode_batch(&bytes), Err(WireError::Range { .. })));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
+        if let Some(first) = bytes.first_mut() { *first = VERSION; }
+        let _vote = Vote::decode(&bytes);
+        let _batch = decode_batch(&bytes);
+    }
+
+    #[test]
+    fn a_flipped_byte_never_panics_and_never_passes_as_the_same(at in 0usize..10_000, flip in 1u8..) {
+        let mut bytes = encode_batch(&sample_batch()).unwrap();
+        let at = at % bytes.len();
+        bytes[at] ^= flip;
+        if let Ok(batch) = decode_batch(&bytes) {
+            prop_assert_ne!(batch, sample_batch());
+        }
+    }
+}
