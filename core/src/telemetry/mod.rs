@@ -1,1 +1,25 @@
+//! Telemetry: what a running binary shows of itself.
+//!
+//! In this order, at the start of a binary:
+//!
+//! 1. [`log::install`]: `tracing`, human in a terminal and JSON under systemd;
+//! 2. [`Metrics::install`]: the recorder behind the `metrics` macros. Before the pipeline is declared, since a metric that
+//!    is registered earlier goes nowhere;
+//! 3. [`serve`]: one HTTP server with `/metrics`, `/health/live`, `/health/ready` and `/status`.
+//!
+//! The server listens on loopback unless it is told otherwise: it has no authentication. Components say through
+//! [`Readiness`] whether they can work, each check by name and with a reason that an operator can act on.
 
+mod config;
+mod error;
+mod health;
+mod http;
+pub mod log;
+mod process;
+mod recorder;
+
+pub use config::{LogConfig, LogFormat, TelemetryConfig};
+pub use error::TelemetryError;
+pub use health::{Check, Readiness};
+pub use http::{Serving, StatusFn, serve};
+pub use recorder::Metrics;

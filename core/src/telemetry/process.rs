@@ -1,0 +1,67 @@
+//! What the operating system says of this process, by the names that every Prometheus dashboard knows.
+
+use std::fs;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+
+pub(super) fn describe() {
+    describe_gauge!("process_resident_memory_bytes", Unit::Bytes, "Memory of the process that is in RAM.");
+    describe_gauge!("process_open_fds", Unit::Count, "Open file descriptors.");
+    describe_gauge!("process_max_fds", Unit::Count, "File descriptors that may be open.");
+    describe_gauge!("process_threads", Unit::Count, "Threads.");
+    describe_counter!("process_cpu_seconds_total", Unit::Seconds, "CPU time used, user and system, in whole seconds.");
+}
+
+/// Reads /proc. What cannot be read is left as it was: a metric is no reason to fail.
+#[allow(clippy::cast_precision_loss)] // none of these comes near 2^53
+pub(super) fn measure() {
+    if let Ok(status) = fs::read_to_string("/proc/self/status") {
+        if let Some(kib) = field(&status, "VmRSS:") {
+            gauge!("process_resident_memory_bytes").set(kib as f64 * 1024.0);
+        }
+        if let Some(threads) = field(&status, "Threads:") {
+            gauge!("process_threads").set(threads as f64);
+        }
+    }
+    if let Ok(limits) = fs::read_to_string("/proc/self/limits")
+        && let Some(most) = field(&limits, "Max open files")
+    {
+        gauge!("process_max_fds").set(most as f64);
+    }
+    if let Ok(open) = fs::read_dir("/proc/self/fd") {
+        gauge!("process_open_fds").set(open.count() as f64);
+    }
+    if let Some(seconds) = fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(cpu_seconds) {
+        counter!("process_cpu_seconds_total").absolute(seconds);
+    }
+}
+
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+}
+
+fn cpu_seconds(stat: &str) -> Option<u64> {
+    // The second field is the program's name, which may hold spaces; 14 and 15 are user and system time, in hundredths
+    // of a second on every Linux.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some((ticks()? + ticks()?) / 100)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_found_behind_a_name_with_spaces() {
+        assert_eq!(cpu_seconds("42 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 250 150 0 0"), Some(4));
+    }
+
+    #[test]
+    fn this_process_has_threads_and_memory() {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        assert!(field(&status, "VmRSS:").unwrap() > 100);
+        assert!(field(&status, "Threads:").unwrap() >= 1);
+    }
+}
