@@ -1,0 +1,121 @@
+//! One run, in the confined child: takes its job from the socket, hands it to the engine, never returns.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use crate::{
+    engine::{Answer, Engine, Port},
+    frame::Decoder,
+    job::ReadAnswer,
+    message,
+    outcome::Outcome,
+};
+
+/// Bytes taken from the socket at once.
+const CHUNK: usize = 64 << 10;
+
+pub(crate) fn run(engine: Engine, socket: OwnedFd) -> ! {
+    // The host is trusted: its frames need no bound but the type's.
+    let mut wire = Wire { socket, decoder: Decoder::new(u32::MAX as usize), limits: Default::default(), asked: 0, answered: 0 };
+    let Some((tag, payload)) = wire.receive() else { exit() };
+    let Some((head, code)) = message::read_job(tag, &payload) else { exit() };
+    wire.limits = head.limits.clone();
+    match String::from_utf8(code.to_vec()) {
+        Ok(source) => engine.run(source, &head.input, &head.limits, Box::new(wire)),
+        Err(_) => wire.end(Outcome::Threw { message: "the published code is not UTF-8".into(), line: None }),
+    }
+}
+
+fn exit() -> ! {
+    // SAFETY: ends the process without running anything else, which is the point: destructors of a forked engine would
+    // only take time, and handlers of the embedding program must not run here.
+    unsafe { libc::_exit(0) }
+}
+
+struct Wire {
+    socket: OwnedFd,
+    decoder: Decoder,
+    limits: crate::limits::Limits,
+    asked: u32,
+    answered: u32,
+}
+
+impl Wire {
+    /// The next frame, however long it takes: the host holds the clock.
+    fn receive(&mut self) -> Option<(u8, Vec<u8>)> {
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            match self.decoder.next() {
+                Ok(Some((tag, payload))) => return Some((tag, payload.to_vec())),
+                Ok(None) => {}
+                Err(_) => return None,
+            }
+            match recv(self.socket.as_fd(), &mut chunk[..], RecvFlags::empty()) {
+                Ok((0, _)) => return None,
+                Ok((length, _)) => self.decoder.push(chunk.get(..length).unwrap_or_default()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    fn send(&self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            match send(self.socket.as_fd(), bytes, SendFlags::NOSIGNAL) {
+                Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
+                Err(rustix::io::Errno::INTR) => {}
+                // The host is gone, or done with us.
+                Err(_) => exit(),
+            }
+        }
+    }
+}
+
+impl Port for Wire {
+    fn read(&mut self, chain_id: u64, method: &str, params: &str) {
+        if method.len() + params.len() > self.limits.read_request_bytes as usize {
+            self.end(Outcome::BadOutput { message: format!("a read's parameters exceed {} bytes", self.limits.read_request_bytes) });
+        }
+        self.asked += 1;
+        let mut out = Vec::new();
+        message::write_read(&mut out, chain_id, method, params);
+        self.send(&out);
+    }
+
+    fn log(&mut self, line: &str) {
+        let mut out = Vec::new();
+        message::write_log(&mut out, line);
+        self.send(&out);
+    }
+
+    fn next_answer(&mut self) -> Option<Answer> {
+        if self.answered == self.asked {
+            return None;
+        }
+        let Some((tag, payload)) = self.receive() else { exit() };
+        let Some((kind, body)) = message::read_answer(tag, &payload) else { exit() };
+        self.answered += 1;
+        Some(match answer(kind, body) {
+            ReadAnswer::Ok(text) => Answer { kind: 0, text },
+            ReadAnswer::Reverted(data) => Answer { kind: 1, text: format!("0x{}", hex::encode(data)) },
+            // The host ends a run whose read failed instead of telling it.
+            ReadAnswer::Failed => exit(),
+        })
+    }
+
+    fn end(&mut self, outcome: Outcome) -> ! {
+        let mut out = Vec::new();
+        message::write_end(&mut out, &outcome);
+        self.send(&out);
+        exit()
+    }
+}
+
+fn answer(kind: u8, body: &[u8]) -> ReadAnswer {
+    match kind {
+        0 => String::from_utf8(body.to_vec()).map_or(ReadAnswer::Failed, ReadAnswer::Ok),
+        1 => ReadAnswer::Reverted(body.to_vec()),
+        _ => ReadAnswer::Failed,
+    }
+}

@@ -1,0 +1,161 @@
+//! What zygote and child give up before strangers' code runs.
+//!
+//! Two layers of system-call filter, because attaching is paid per child: the zygote carries the long list once, every
+//! child inherits it and adds the short one. Both kill the process on anything else. Memory can never become executable.
+
+use std::collections::BTreeMap;
+
+use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, Scope};
+use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch};
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub(crate) enum ConfineError {
+    #[error("system-call filter: {0}")]
+    Filter(#[from] seccompiler::BackendError),
+    #[error("system-call filter: {0}")]
+    Apply(#[from] seccompiler::Error),
+    #[error("{0}: {1}")]
+    Call(&'static str, std::io::Error),
+}
+
+/// What a child may still do: talk on its socket, manage its memory, read clocks, end.
+const CHILD: [libc::c_long; 12] = [
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_brk,
+    libc::SYS_madvise,
+    libc::SYS_exit_group,
+    libc::SYS_futex,
+    libc::SYS_clock_gettime,
+    libc::SYS_getrusage,
+    libc::SYS_getrandom,
+    libc::SYS_rt_sigreturn,
+];
+
+/// What the zygote needs besides: to fork, confine, reap, and talk to its worker.
+const ZYGOTE: [libc::c_long; 24] = [
+    libc::SYS_clone,
+    libc::SYS_set_robust_list,
+    libc::SYS_rseq,
+    libc::SYS_wait4,
+    libc::SYS_pidfd_open,
+    libc::SYS_recvmsg,
+    libc::SYS_sendmsg,
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_read,
+    libc::SYS_close,
+    libc::SYS_close_range,
+    libc::SYS_dup3,
+    libc::SYS_prlimit64,
+    libc::SYS_setrlimit,
+    libc::SYS_prctl,
+    libc::SYS_seccomp,
+    libc::SYS_getppid,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigaction,
+    libc::SYS_sigaltstack,
+    libc::SYS_restart_syscall,
+];
+
+fn filter(calls: impl Iterator<Item = libc::c_long>) -> Result<BpfProgram, ConfineError> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = calls.map(|call| (call, Vec::new())).collect();
+    // The third argument is the protection: any that has PROT_EXEC does not match, and so kills.
+    let executable = SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64);
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        let never_executable = SeccompCondition::new(2, SeccompCmpArgLen::Dword, executable.clone(), 0)?;
+        rules.insert(call, vec![SeccompRule::new(vec![never_executable])?]);
+    }
+    // A debug build's descriptors look at themselves before they close; that much, and no more, of fcntl.
+    let look = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::F_GETFD as u64)?;
+    rules.insert(libc::SYS_fcntl, vec![SeccompRule::new(vec![look])?]);
+    let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, TargetArch::x86_64)?;
+    Ok(filter.try_into()?)
+}
+
+/// The child's filter, built once in the zygote: a child only attaches it.
+pub(crate) fn child_filter() -> Result<BpfProgram, ConfineError> {
+    filter(CHILD.into_iter())
+}
+
+/// Confines the zygote, for itself and all its children: no privileges to gain, no files, no network, no signals to
+/// others, no system call it does not need.
+pub(crate) fn confine_zygote() -> Result<(), ConfineError> {
+    set(libc::PR_SET_NO_NEW_PRIVS, 1, "no new privileges")?;
+    // As far as the kernel has it: the filter below allows no call that opens anything, so this is the second lock.
+    let _ = no_files();
+    seccompiler::apply_filter(&filter(CHILD.into_iter().chain(ZYGOTE))?)?;
+    Ok(())
+}
+
+fn no_files() -> Result<(), landlock::RulesetError> {
+    let abi = ABI::V6;
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(abi))?
+        .handle_access(AccessNet::from_all(abi))?
+        .scope(Scope::from_all(abi))?
+        .create()?
+        .restrict_self()?;
+    Ok(())
+}
+
+/// What a child may use, decided by the host before it forks.
+pub(crate) struct ChildLimits {
+    pub(crate) address_space: u64,
+    pub(crate) cpu_seconds: u64,
+}
+
+/// Confines a fresh child to its one socket.
+pub(crate) fn confine_child(socket: i32, zygote: i32, filter: &BpfProgram, limits: &ChildLimits) -> Result<(), ConfineError> {
+    set(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong, "parent-death signal")?;
+    // SAFETY: takes nothing and cannot fail.
+    if unsafe { libc::getppid() } != zygote {
+        // The zygote died before the line above: nobody would ever kill us.
+        return Err(ConfineError::Call("parent", std::io::Error::from_raw_os_error(libc::ESRCH)));
+    }
+    close_all_but(socket)?;
+    limit(libc::RLIMIT_NOFILE, 0)?;
+    limit(libc::RLIMIT_CORE, 0)?;
+    limit(libc::RLIMIT_FSIZE, 0)?;
+    limit(libc::RLIMIT_NPROC, 0)?;
+    limit(libc::RLIMIT_CPU, limits.cpu_seconds)?;
+    limit(libc::RLIMIT_AS, limits.address_space)?;
+    seccompiler::apply_filter(filter)?;
+    Ok(())
+}
+
+fn close_all_but(socket: i32) -> Result<(), ConfineError> {
+    let keep = socket as libc::c_uint;
+    let ranges = [(0, keep.checked_sub(1)), (keep + 1, Some(libc::c_uint::MAX))];
+    for (first, last) in ranges {
+        let Some(last) = last else { continue };
+        // SAFETY: closes descriptors by number; nothing in the child uses any but `socket` from here on.
+        if unsafe { libc::close_range(first, last, 0) } != 0 {
+            return Err(ConfineError::Call("close_range", std::io::Error::last_os_error()));
+        }
+    }
+    Ok(())
+}
+
+fn set(option: libc::c_int, value: libc::c_ulong, what: &'static str) -> Result<(), ConfineError> {
+    // SAFETY: both options take one number and touch no memory of ours.
+    if unsafe { libc::prctl(option, value, 0, 0, 0) } != 0 {
+        return Err(ConfineError::Call(what, std::io::Error::last_os_error()));
+    }
+    Ok(())
+}
+
+fn limit(resource: libc::__rlimit_resource_t, value: u64) -> Result<(), ConfineError> {
+    let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+    // SAFETY: `limit` lives through the call.
+    if unsafe { libc::setrlimit(resource, &limit) } != 0 {
+        return Err(ConfineError::Call("setrlimit", std::io::Error::last_os_error()));
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! The JavaScript engine: one runtime, made in the zygote and used once, in a forked child.
+//!
+//! `compile` turns TypeScript into what the engine takes, `runtime` loads the SDK, locks the engine down and drives one
+//! run, `ops` is everything JavaScript can call, `abi` the native half of the SDK, `lines` finds the author's line.
+
+mod abi;
+mod compile;
+mod lines;
+mod ops;
+mod runtime;
+
+pub(crate) use runtime::{Answer, Engine, EngineError, Port};
+
+/// The SDK's sources, in the order in which they load. Part of the engine id.
+pub(crate) const SOURCES: [(&str, &str); 5] = [
+    ("ditto:native", include_str!("../sdk/native.js")),
+    ("viem", include_str!("../sdk/viem.js")),
+    ("@ditto/workflow", include_str!("../sdk/workflow.js")),
+    ("ditto:driver", include_str!("../sdk/driver.js")),
+    ("ditto:lockdown", include_str!("../sdk/lockdown.js")),
+];
+
+/// What a workflow may import.
+pub(crate) const PACKAGES: [&str; 2] = ["@ditto/workflow", "viem"];
+
+/// The file name under which the workflow is compiled; only frames of this file are the author's.
+pub(crate) const WORKFLOW_FILE: &str = "workflow.ts";

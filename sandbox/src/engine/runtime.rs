@@ -1,0 +1,231 @@
+//! One engine, made once and used once: loads the SDK, locks itself down, and drives one run.
+
+use deno_core::{JsRuntime, RuntimeOptions, v8};
+use thiserror::Error;
+
+use super::{PACKAGES, SOURCES, WORKFLOW_FILE, compile, lines, ops};
+use crate::{job::Input, limits::Limits, outcome::Outcome};
+
+#[derive(Debug, Error)]
+pub(crate) enum EngineError {
+    #[error("{0}: does not load: {1}")]
+    Load(&'static str, String),
+    #[error("globals that cannot be removed: {0}")]
+    Lockdown(String),
+}
+
+/// An answer to a read. The kinds are the driver's: 0 a JSON result, 1 revert data as hex.
+pub(crate) struct Answer {
+    pub(crate) kind: u32,
+    pub(crate) text: String,
+}
+
+/// The way from a run to its host.
+pub(crate) trait Port {
+    fn read(&mut self, chain_id: u64, method: &str, params: &str);
+    fn log(&mut self, line: &str);
+    /// Blocks until the answer of the oldest unanswered read is here; nothing when every read is answered.
+    fn next_answer(&mut self) -> Option<Answer>;
+    /// Ends the process.
+    fn end(&mut self, outcome: Outcome) -> !;
+}
+
+pub(crate) struct Engine {
+    runtime: JsRuntime,
+    prepare: v8::Global<v8::Function>,
+    drive: v8::Global<v8::Function>,
+    answer: v8::Global<v8::Function>,
+}
+
+thread_local! {
+    static MODULES: std::cell::RefCell<Vec<(&'static str, v8::Global<v8::Module>)>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+impl Engine {
+    /// Loads and locks down. `memory_bytes` is the ceiling; a run may lower it.
+    pub(crate) fn new(memory_bytes: u64) -> Result<Engine, EngineError> {
+        let bytes = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
+        let mut runtime = JsRuntime::new(RuntimeOptions {
+            extensions: vec![ops::extension()],
+            create_params: Some(v8::CreateParams::default().heap_limits(0, bytes)),
+            ..Default::default()
+        });
+        script(&mut runtime, "ditto:boot", "globalThis.__ditto = Deno.core.ops; undefined")?;
+        let [native, viem, workflow, driver, lockdown] = SOURCES;
+        let mut functions = None;
+        for (name, source) in [native, viem, workflow, driver] {
+            deno_core::scope!(scope, runtime);
+            let namespace = load(scope, name, source)?;
+            if name == driver.0 {
+                functions = Some((
+                    function(scope, namespace, "prepare")?,
+                    function(scope, namespace, "drive")?,
+                    function(scope, namespace, "answer")?,
+                ));
+            }
+        }
+        let Some((prepare, drive, answer)) = functions else { return Err(EngineError::Load("ditto:driver", "no functions".into())) };
+        let left = script(&mut runtime, lockdown.0, lockdown.1)?;
+        if !left.is_empty() {
+            return Err(EngineError::Lockdown(left));
+        }
+        let isolate = runtime.v8_isolate();
+        isolate.set_prepare_stack_trace_callback(lines::prepare_stack_trace);
+        isolate.set_promise_reject_callback(ops::note_rejection);
+        Ok(Engine { runtime, prepare, drive, answer })
+    }
+
+    /// Makes one run. Never returns: an outcome ends the process.
+    pub(crate) fn run(mut self, source: String, input: &Input, limits: &Limits, mut port: Box<dyn Port>) -> ! {
+        let javascript = match compile::compile(&source, limits.code_nesting) {
+            Ok(javascript) => javascript,
+            Err(outcome) => port.end(outcome),
+        };
+        let text = match serde_json::to_string(input) {
+            Ok(text) => text,
+            Err(error) => port.end(Outcome::BadOutput { message: format!("the input cannot be written: {error}") }),
+        };
+        ops::begin(ops::Running {
+            port,
+            source,
+            max_reads: limits.reads,
+            max_output: limits.output_bytes,
+            max_log_lines: limits.log_lines,
+            max_log_line: limits.log_line_bytes,
+            reads: 0,
+            log_lines: 0,
+        });
+        // With no callback registered this only sets the limit, which nothing else in the interface does.
+        self.runtime.v8_isolate().remove_near_heap_limit_callback(no_callback, usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));
+        self.evaluate(&javascript, &text);
+        // Whatever brought us here, the engine gave up: it terminates execution for one reason only.
+        ops::end(if self.runtime.v8_isolate().is_execution_terminating() {
+            Outcome::OutOfMemory
+        } else {
+            Outcome::Threw { message: "the run never finished: it waits for a promise that nothing will settle".into(), line: None }
+        });
+        std::process::abort()
+    }
+
+    /// Returns when nothing is left to do; a run that came to its end has ended the process by then.
+    fn evaluate(&mut self, javascript: &str, input: &str) -> Option<()> {
+        let (prepare, drive, answer) = (self.prepare.clone(), self.drive.clone(), self.answer.clone());
+        deno_core::scope!(scope, self.runtime);
+        v8::tc_scope!(let scope, scope);
+        let undefined: v8::Local<v8::Value> = v8::undefined(scope).into();
+        let input: v8::Local<v8::Value> = v8::String::new(scope, input)?.into();
+        let prepare = v8::Local::new(scope, prepare);
+        if prepare.call(scope, undefined, &[input]).is_none() {
+            let message = caught(scope).unwrap_or_default();
+            ops::end_threw(format!("ctx cannot be made of the input: {message}"), None);
+        }
+        let module = compile_module(scope, WORKFLOW_FILE, javascript);
+        let Some(module) = module.filter(|module| module.instantiate_module(scope, resolve) == Some(true)) else {
+            if !scope.is_execution_terminating() {
+                let message = caught(scope).unwrap_or_else(|| "the module does not load".into());
+                ops::end_threw(message, None);
+            }
+            return None;
+        };
+        let evaluated = module.evaluate(scope)?;
+        let namespace = module.get_module_namespace();
+        let drive = v8::Local::new(scope, drive);
+        drive.call(scope, undefined, &[evaluated, namespace])?;
+        let answer = v8::Local::new(scope, answer);
+        let mut number = 0;
+        loop {
+            scope.perform_microtask_checkpoint();
+            if scope.is_execution_terminating() {
+                return None;
+            }
+            let Some(next) = ops::next_answer() else { break };
+            let id = v8::Integer::new_from_unsigned(scope, number).into();
+            let kind = v8::Integer::new_from_unsigned(scope, next.kind).into();
+            let text = v8::String::new(scope, &next.text)?.into();
+            answer.call(scope, undefined, &[id, kind, text])?;
+            number += 1;
+        }
+        ops::end_if_rejected(scope);
+        Some(())
+    }
+}
+
+unsafe extern "C" fn no_callback(_: *mut std::ffi::c_void, limit: usize, _: usize) -> usize {
+    limit
+}
+
+fn compile_module<'s>(scope: &mut v8::PinScope<'s, '_>, name: &str, source: &str) -> Option<v8::Local<'s, v8::Module>> {
+    let source = v8::String::new(scope, source)?;
+    let name = v8::String::new(scope, name)?;
+    let origin = v8::ScriptOrigin::new(scope, name.into(), 0, 0, false, 0, None, false, false, true, None);
+    let mut source = v8::script_compiler::Source::new(source, Some(&origin));
+    v8::script_compiler::compile_module(scope, &mut source)
+}
+
+fn load<'s>(scope: &mut v8::PinScope<'s, '_>, name: &'static str, source: &str) -> Result<v8::Local<'s, v8::Object>, EngineError> {
+    v8::tc_scope!(let scope, scope);
+    let module = compile_module(scope, name, source);
+    let evaluated = module.and_then(|module| {
+        module.instantiate_module(scope, resolve)?;
+        let promise: v8::Local<v8::Promise> = module.evaluate(scope)?.try_into().ok()?;
+        scope.perform_microtask_checkpoint();
+        (promise.state() == v8::PromiseState::Fulfilled).then_some(module)
+    });
+    let Some(module) = evaluated else {
+        let mut message = caught(scope).unwrap_or_else(|| "no exception".into());
+        if let Some(module) = module
+            && module.get_status() == v8::ModuleStatus::Errored
+        {
+            message = module.get_exception().to_rust_string_lossy(scope);
+        }
+        return Err(EngineError::Load(name, message));
+    };
+    MODULES.with_borrow_mut(|modules| modules.push((name, v8::Global::new(scope, module))));
+    module.get_module_namespace().try_into().map_err(|_| EngineError::Load(name, "no namespace".into()))
+}
+
+fn function(
+    scope: &mut v8::PinScope<'_, '_>,
+    namespace: v8::Local<'_, v8::Object>,
+    name: &'static str,
+) -> Result<v8::Global<v8::Function>, EngineError> {
+    let key = v8::String::new(scope, name).ok_or_else(|| EngineError::Load(name, "no memory".into()))?;
+    let value = namespace.get(scope, key.into()).and_then(|value| v8::Local::<v8::Function>::try_from(value).ok());
+    value.map(|value| v8::Global::new(scope, value)).ok_or_else(|| EngineError::Load(name, "not a function".into()))
+}
+
+/// Resolves an import: the SDK's modules among themselves, and the packages for the workflow. The compiler has checked
+/// the workflow's imports already; this is the second lock.
+fn resolve<'s>(
+    context: v8::Local<'s, v8::Context>,
+    specifier: v8::Local<'s, v8::String>,
+    _attributes: v8::Local<'s, v8::FixedArray>,
+    referrer: v8::Local<'s, v8::Module>,
+) -> Option<v8::Local<'s, v8::Module>> {
+    v8::callback_scope!(unsafe scope, context);
+    let specifier = specifier.to_rust_string_lossy(scope);
+    // The engine resolves the SDK's own imports again with every module that imports the SDK.
+    let own = MODULES.with_borrow(|modules| {
+        let known = modules.iter().any(|(_, module)| v8::Local::new(scope, module).get_identity_hash() == referrer.get_identity_hash());
+        known || modules.len() < SOURCES.len() - 1
+    });
+    if !own && !PACKAGES.contains(&specifier.as_str()) {
+        return None;
+    }
+    MODULES.with_borrow(|modules| {
+        let module = modules.iter().find(|(name, _)| *name == specifier).map(|(_, module)| module)?;
+        Some(v8::Local::new(scope, module))
+    })
+}
+
+fn script(runtime: &mut JsRuntime, name: &'static str, source: &'static str) -> Result<String, EngineError> {
+    let value = runtime.execute_script(name, source).map_err(|error| EngineError::Load(name, error.to_string()))?;
+    deno_core::scope!(scope, runtime);
+    let value = v8::Local::new(scope, value);
+    Ok(if value.is_string() { value.to_rust_string_lossy(scope) } else { String::new() })
+}
+
+fn caught(scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, '_, v8::HandleScope<'_>>>) -> Option<String> {
+    let exception = scope.exception()?;
+    Some(exception.to_rust_string_lossy(scope))
+}

@@ -1,0 +1,36 @@
+//! The engine's identity: two operators whose engines differ must not compare results.
+
+use std::sync::OnceLock;
+
+use alloy::primitives::keccak256;
+
+use crate::{engine, limits};
+
+/// deno_core's version and backend, pinned exactly in the workspace's Cargo.toml; a test compares.
+pub(crate) const DENO_CORE: &str = "0.413.0";
+pub(crate) const BACKEND: &str = "quickjs";
+/// The TypeScript compiler, pinned likewise: it decides what the engine gets to see.
+pub(crate) const OXC: &str = "0.146.0";
+
+/// keccak256 over the versions of engine, backend and compiler, the SDK's sources and the version of the default limits.
+pub fn engine_id() -> [u8; 32] {
+    static ID: OnceLock<[u8; 32]> = OnceLock::new();
+    *ID.get_or_init(|| {
+        let mut text = format!("ditto-engine/1\ndeno_core {DENO_CORE} {BACKEND}\noxc {OXC}\nlimits {}\n", limits::DEFAULTS_VERSION);
+        for (name, source) in engine::SOURCES {
+            text.push_str(&format!("{name} {}\n", keccak256(source)));
+        }
+        keccak256(text).0
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_the_pinned_versions() {
+        let manifest = include_str!("../../Cargo.toml");
+        assert!(manifest.contains(&format!("deno_core = {{ version = \"={}\"", super::DENO_CORE)));
+        assert!(manifest.contains(&format!("oxc = {{ version = \"={}\"", super::OXC)));
+        assert!(manifest.contains(&format!("features = [\"{}\"", super::BACKEND)));
+    }
+}

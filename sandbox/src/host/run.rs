@@ -1,0 +1,267 @@
+//! One run as its host sees it: what was asked, what is owed, when it must end. Nothing in here blocks, and nothing a child
+//! sends is believed before it is checked.
+
+use std::{
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use alloy::primitives::Keccak256;
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, SendFlags, recv, send},
+    process::{Signal, pidfd_send_signal},
+};
+
+use super::wake::{Bell, Delivery};
+use crate::{
+    frame::Decoder,
+    job::{Job, ReadAnswer, ReadReply, ReadRequest, Reads},
+    limits::Limits,
+    message::{self, FromChild, JobHead},
+    outcome::{Outcome, Report},
+};
+
+/// Bytes read from one child before the others have their turn.
+const CHUNK: usize = 64 << 10;
+
+/// A job and whom it concerns.
+pub(crate) struct Queued {
+    pub(crate) job: Job,
+    pub(crate) reads: Arc<dyn Reads>,
+    pub(crate) done: Box<dyn FnOnce(Report) + Send>,
+    /// How often a zygote died under it.
+    pub(crate) lost: u32,
+}
+
+impl Queued {
+    pub(crate) fn report(self, report: Report) {
+        let done = self.done;
+        // A caller's panic must not take the worker and everybody else's runs along.
+        if catch_unwind(AssertUnwindSafe(|| done(report))).is_err() {
+            tracing::error!("a caller of the sandbox panicked on its report");
+        }
+    }
+}
+
+/// A read's place in the order of requests.
+struct Read {
+    request: ReadRequest,
+    answer: Option<ReadAnswer>,
+    digest: [u8; 32],
+}
+
+pub(crate) struct Run {
+    pub(crate) queued: Queued,
+    token: u64,
+    limits: Limits,
+    socket: OwnedFd,
+    pidfd: Option<OwnedFd>,
+    decoder: Decoder,
+    /// Bytes for the child, and how many of them are sent.
+    out: Vec<u8>,
+    sent: usize,
+    reads: Vec<Read>,
+    /// Reads whose answers were handed to the child, always a prefix.
+    answered: usize,
+    logs: Vec<String>,
+    started: Option<Instant>,
+    /// When it is killed; before the child is there, when the zygote is given up.
+    pub(crate) deadline: Instant,
+    pub(crate) ended: Option<(Outcome, Duration)>,
+}
+
+impl Run {
+    pub(crate) fn new(queued: Queued, token: u64, ceiling: &Limits, socket: OwnedFd, patience: Duration) -> Run {
+        let limits = queued.job.limits.within(ceiling);
+        let mut out = Vec::new();
+        let head = JobHead { input: queued.job.input.clone(), limits: limits.clone() };
+        message::write_job(&mut out, &head, &queued.job.code);
+        Run {
+            decoder: Decoder::new(message::frame_bound(&limits)),
+            queued,
+            token,
+            limits,
+            socket,
+            pidfd: None,
+            out,
+            sent: 0,
+            reads: Vec::new(),
+            answered: 0,
+            logs: Vec::new(),
+            started: None,
+            deadline: Instant::now() + patience,
+            ended: None,
+        }
+    }
+
+    pub(crate) fn started(&self) -> bool {
+        self.started.is_some()
+    }
+
+    /// The child is there: its clock starts.
+    pub(crate) fn start(&mut self, pidfd: Option<OwnedFd>) {
+        let now = Instant::now();
+        self.started = Some(now);
+        self.deadline = now + Duration::from_millis(self.limits.wall_ms);
+        match pidfd {
+            Some(pidfd) => self.pidfd = Some(pidfd),
+            // Without it there is no way to kill the child for sure.
+            None => self.end(Outcome::Crashed),
+        }
+    }
+
+    /// Computing, as opposed to waiting for a read.
+    pub(crate) fn computing(&self) -> bool {
+        self.ended.is_none() && self.answered == self.reads.len()
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub(crate) fn has_output(&self) -> bool {
+        self.sent < self.out.len()
+    }
+
+    /// Ends the run and kills the child, whatever it is doing. The first end counts.
+    pub(crate) fn end(&mut self, outcome: Outcome) {
+        if self.ended.is_none() {
+            let wall = self.started.map_or(Duration::ZERO, |started| started.elapsed());
+            self.ended = Some((outcome, wall));
+        }
+        if let Some(pidfd) = &self.pidfd {
+            // Already dead is as good.
+            let _ = pidfd_send_signal(pidfd, Signal::KILL);
+        }
+    }
+
+    /// Sends what the socket takes.
+    pub(crate) fn write(&mut self) {
+        while self.ended.is_none() && self.has_output() {
+            let rest = self.out.get(self.sent..).unwrap_or_default();
+            match send(&self.socket, rest, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+                Ok(length) => self.sent += length,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                // The child is gone; reading tells how it ended.
+                Err(_) => self.sent = self.out.len(),
+            }
+        }
+        if !self.has_output() {
+            self.out.clear();
+            self.sent = 0;
+        }
+    }
+
+    /// Reads once and handles every whole frame of it. Says whether there was something to read.
+    pub(crate) fn read(&mut self, chunk: &mut [u8], bell: &Arc<Bell>) -> bool {
+        let length = match recv(&self.socket, &mut *chunk, RecvFlags::DONTWAIT) {
+            Ok((length, _)) => length,
+            Err(Errno::AGAIN | Errno::INTR) => return false,
+            Err(_) => 0,
+        };
+        if length == 0 {
+            // It went without a word. Its wait status may still say why.
+            self.end(Outcome::Crashed);
+            return false;
+        }
+        self.decoder.push(chunk.get(..length).unwrap_or_default());
+        while self.ended.is_none() {
+            let message = match self.decoder.next() {
+                Ok(Some((tag, payload))) => message::from_child(tag, payload, &self.limits).map_err(|error| error.to_string()),
+                Ok(None) => return true,
+                Err(error) => Err(error.to_string()),
+            };
+            match message {
+                Ok(FromChild::Read { chain_id, method, params }) => self.ask(ReadRequest { chain_id, method, params }, bell),
+                Ok(FromChild::Log(line)) if self.logs.len() < self.limits.log_lines as usize => self.logs.push(line),
+                Ok(FromChild::End(outcome)) => self.end(outcome),
+                Ok(FromChild::Log(_)) => self.broke_protocol("more log lines than its limit"),
+                Err(error) => self.broke_protocol(&error),
+            }
+        }
+        true
+    }
+
+    /// Reads what is left on a dead child's socket. Bounded: a run takes a bounded number of messages, and the socket's
+    /// buffer holds no more than the kernel let the child write.
+    pub(crate) fn drain(&mut self, chunk: &mut [u8], bell: &Arc<Bell>) {
+        while self.ended.is_none() && self.read(chunk, bell) {}
+    }
+
+    fn broke_protocol(&mut self, what: &str) {
+        tracing::warn!(workflow = %self.queued.job.input.workflow, what, "a sandboxed child broke its protocol; killed");
+        self.end(Outcome::Crashed);
+    }
+
+    fn ask(&mut self, request: ReadRequest, bell: &Arc<Bell>) {
+        if self.reads.len() >= self.limits.reads as usize {
+            return self.broke_protocol("more reads than its limit");
+        }
+        if !self.queued.job.input.chains.contains(&request.chain_id) {
+            return self.broke_protocol("a read of a chain that its job does not support");
+        }
+        let (token, index, bell) = (self.token, self.reads.len(), bell.clone());
+        self.reads.push(Read { request: request.clone(), answer: None, digest: digest(3, &[]) });
+        let reply = ReadReply::new(move |answer| bell.deliver(Delivery { token, index, answer }));
+        // Should it panic, the reply is dropped and so answers `Failed`.
+        if catch_unwind(AssertUnwindSafe(|| self.queued.reads.read(request, reply))).is_err() {
+            tracing::error!("whoever answers the sandbox's reads panicked");
+        }
+    }
+
+    /// Takes an answer. The child gets answers in the order of its requests, whatever the order in which they came.
+    pub(crate) fn answer(&mut self, index: usize, answer: ReadAnswer) {
+        if self.ended.is_some() {
+            return;
+        }
+        let limit = self.limits.read_answer_bytes as usize;
+        let Some(read) = self.reads.get_mut(index).filter(|read| read.answer.is_none()) else { return };
+        let (kind, body): (u8, &[u8]) = match &answer {
+            ReadAnswer::Ok(json) => (0, json.as_bytes()),
+            ReadAnswer::Reverted(data) => (1, data),
+            ReadAnswer::Failed => (2, &[]),
+        };
+        read.digest = digest(kind, body);
+        if kind == 2 || body.len() > limit {
+            return self.end(Outcome::ReadFailed);
+        }
+        read.answer = Some(answer);
+        while let Some(Read { answer: Some(answer), .. }) = self.reads.get(self.answered) {
+            match answer {
+                ReadAnswer::Ok(json) => message::write_answer(&mut self.out, 0, json.as_bytes()),
+                ReadAnswer::Reverted(data) => message::write_answer(&mut self.out, 1, data),
+                ReadAnswer::Failed => {}
+            }
+            self.answered += 1;
+        }
+        self.write();
+    }
+
+    /// The run is over and its child gone. `status` is the child's wait status, if it is known.
+    pub(crate) fn finish(mut self, status: Option<u32>, cpu: Duration, peak_memory_bytes: u64) {
+        let (mut outcome, wall) = self.ended.take().unwrap_or((Outcome::Crashed, Duration::ZERO));
+        let signal = status.map(|status| (status & 0x7f) as i32);
+        if outcome == Outcome::Crashed && signal == Some(libc::SIGXCPU) {
+            outcome = Outcome::TimedOut;
+        }
+        let reads = self.reads.into_iter().map(|read| (read.request, read.digest)).collect();
+        self.queued.report(Report { outcome, reads, logs: self.logs, wall, cpu, peak_memory_bytes });
+    }
+}
+
+/// keccak256 of one byte of kind and the answer's bytes.
+fn digest(kind: u8, body: &[u8]) -> [u8; 32] {
+    let mut hash = Keccak256::new();
+    hash.update([kind]);
+    hash.update(body);
+    hash.finalize().0
+}
+
+/// A buffer for `Run::read`, shared by all runs of a worker.
+pub(crate) fn chunk() -> Vec<u8> {
+    vec![0; CHUNK]
+}

@@ -1,0 +1,244 @@
+//! What host and child say to each other, one message a frame.
+//!
+//! Everything that comes from a child is read here, with the job's limits at hand: a message that an honest child could
+//! not have sent is an error, and the host kills its sender.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{frame, job::Input, limits::Limits, outcome::{Call, Outcome}};
+
+const JOB: u8 = 1;
+const ANSWER: u8 = 2;
+const READ: u8 = 1;
+const LOG: u8 = 2;
+const END: u8 = 3;
+
+/// Bytes of a call besides its data: recipient and value count as output, the length does not.
+const CALL_HEAD: usize = 52;
+
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) enum MessageError {
+    #[error("unknown tag {0}")]
+    Tag(u8),
+    #[error("{0}: cut short or too long")]
+    Malformed(&'static str),
+    #[error("{0}: beyond the job's limits")]
+    Limit(&'static str),
+}
+
+/// From a child, after all checks.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum FromChild {
+    Read { chain_id: u64, method: String, params: String },
+    Log(String),
+    End(Outcome),
+}
+
+/// Longest frame that an honest child sends under these limits.
+pub(crate) fn frame_bound(limits: &Limits) -> usize {
+    // Each call adds four bytes of length to its 52 of output, hence the eighth on top.
+    let output = limits.output_bytes as usize;
+    let largest = (output + output / 8).max(limits.read_request_bytes as usize).max(limits.log_line_bytes as usize).max(4_096);
+    largest + 64
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct JobHead {
+    pub(crate) input: Input,
+    pub(crate) limits: Limits,
+}
+
+/// The job: length of the head, the head in JSON, the source.
+pub(crate) fn write_job(out: &mut Vec<u8>, head: &JobHead, code: &[u8]) {
+    // Plain strings and numbers: writing them as JSON has no way to fail.
+    let head = serde_json::to_vec(head).unwrap_or_default();
+    let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
+    frame::write(out, JOB, &[&length.to_le_bytes(), &head, code]);
+}
+
+pub(crate) fn read_job(tag: u8, payload: &[u8]) -> Option<(JobHead, &[u8])> {
+    let (length, rest) = payload.split_first_chunk::<4>().filter(|_| tag == JOB)?;
+    let (head, code) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((serde_json::from_slice(head).ok()?, code))
+}
+
+/// An answer: one byte of kind, then JSON (0) or revert data (1).
+pub(crate) fn write_answer(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
+    frame::write(out, ANSWER, &[&[kind], body]);
+}
+
+pub(crate) fn read_answer(tag: u8, payload: &[u8]) -> Option<(u8, &[u8])> {
+    payload.split_first().filter(|_| tag == ANSWER).map(|(kind, body)| (*kind, body))
+}
+
+pub(crate) fn write_read(out: &mut Vec<u8>, chain_id: u64, method: &str, params: &str) {
+    let length = u16::try_from(method.len()).unwrap_or(u16::MAX);
+    frame::write(out, READ, &[&chain_id.to_le_bytes(), &length.to_le_bytes(), method.as_bytes(), params.as_bytes()]);
+}
+
+pub(crate) fn write_log(out: &mut Vec<u8>, line: &str) {
+    frame::write(out, LOG, &[line.as_bytes()]);
+}
+
+pub(crate) fn write_end(out: &mut Vec<u8>, outcome: &Outcome) {
+    let mut body = Vec::new();
+    let code = match outcome {
+        Outcome::Calls(calls) => {
+            for call in calls {
+                body.extend_from_slice(&call.to);
+                body.extend_from_slice(&call.value);
+                body.extend_from_slice(&u32::try_from(call.data.len()).unwrap_or(u32::MAX).to_le_bytes());
+                body.extend_from_slice(&call.data);
+            }
+            0
+        }
+        Outcome::NothingToDo => 1,
+        Outcome::Threw { message, line } => {
+            body.extend_from_slice(&line.unwrap_or(0).to_le_bytes());
+            body.extend_from_slice(message.as_bytes());
+            2
+        }
+        Outcome::OutOfMemory => 3,
+        Outcome::TooManyReads => 4,
+        Outcome::OutputTooLarge => 5,
+        Outcome::CodeTooLarge => 6,
+        Outcome::ForbiddenImport { specifier } => {
+            body.extend_from_slice(specifier.as_bytes());
+            7
+        }
+        Outcome::UnsupportedChain { id } => {
+            body.extend_from_slice(&id.to_le_bytes());
+            8
+        }
+        Outcome::BadOutput { message } => {
+            body.extend_from_slice(message.as_bytes());
+            9
+        }
+        // Only the host can know these; a child that says so is treated as one that died.
+        Outcome::TimedOut | Outcome::ReadFailed | Outcome::Crashed => 255,
+    };
+    frame::write(out, END, &[&[code], &body]);
+}
+
+/// Reads one frame of a child.
+pub(crate) fn from_child(tag: u8, payload: &[u8], limits: &Limits) -> Result<FromChild, MessageError> {
+    match tag {
+        READ => {
+            let short = MessageError::Malformed("read");
+            let Some((chain, rest)) = payload.split_first_chunk::<8>() else { return Err(short) };
+            let Some((length, rest)) = rest.split_first_chunk::<2>() else { return Err(short) };
+            if rest.len() > limits.read_request_bytes as usize {
+                return Err(MessageError::Limit("read"));
+            }
+            let Some((method, params)) = rest.split_at_checked(u16::from_le_bytes(*length) as usize) else { return Err(short) };
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| MessageError::Malformed("read"));
+            Ok(FromChild::Read { chain_id: u64::from_le_bytes(*chain), method: text(method)?, params: text(params)? })
+        }
+        LOG if payload.len() > limits.log_line_bytes as usize => Err(MessageError::Limit("log")),
+        LOG => Ok(FromChild::Log(String::from_utf8_lossy(payload).into_owned())),
+        END => {
+            let (code, body) = payload.split_first().ok_or(MessageError::Malformed("end"))?;
+            Ok(FromChild::End(outcome(*code, body, limits)?))
+        }
+        other => Err(MessageError::Tag(other)),
+    }
+}
+
+fn outcome(code: u8, body: &[u8], limits: &Limits) -> Result<Outcome, MessageError> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes.get(..4_096).unwrap_or(bytes)).into_owned();
+    Ok(match code {
+        0 => Outcome::Calls(calls(body, limits.output_bytes as usize)?),
+        1 => Outcome::NothingToDo,
+        2 => {
+            let (line, message) = body.split_first_chunk::<4>().ok_or(MessageError::Malformed("threw"))?;
+            let line = u32::from_le_bytes(*line);
+            Outcome::Threw { message: text(message), line: (line > 0).then_some(line) }
+        }
+        3 => Outcome::OutOfMemory,
+        4 => Outcome::TooManyReads,
+        5 => Outcome::OutputTooLarge,
+        6 => Outcome::CodeTooLarge,
+        7 => Outcome::ForbiddenImport { specifier: text(body) },
+        8 => {
+            let id = body.first_chunk::<8>().ok_or(MessageError::Malformed("unsupported chain"))?;
+            Outcome::UnsupportedChain { id: u64::from_le_bytes(*id) }
+        }
+        9 => Outcome::BadOutput { message: text(body) },
+        other => return Err(MessageError::Tag(other)),
+    })
+}
+
+fn calls(mut body: &[u8], limit: usize) -> Result<Vec<Call>, MessageError> {
+    let short = || MessageError::Malformed("calls");
+    let mut calls = Vec::new();
+    let mut output = 0;
+    while !body.is_empty() {
+        let (to, rest) = body.split_first_chunk::<20>().ok_or_else(short)?;
+        let (value, rest) = rest.split_first_chunk::<32>().ok_or_else(short)?;
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+        let (data, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(short)?;
+        output += CALL_HEAD + data.len();
+        if output > limit {
+            return Err(MessageError::Limit("calls"));
+        }
+        calls.push(Call { to: *to, value: *value, data: data.to_vec() });
+        body = rest;
+    }
+    if calls.is_empty() { Err(short()) } else { Ok(calls) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn outcomes() -> impl Strategy<Value = Outcome> {
+        let call = (any::<[u8; 20]>(), any::<[u8; 32]>(), prop::collection::vec(any::<u8>(), 0..100)).prop_map(|(to, value, data)| Call { to, value, data });
+        prop_oneof![
+            prop::collection::vec(call, 1..10).prop_map(Outcome::Calls),
+            Just(Outcome::NothingToDo),
+            ("[a-z é]{0,40}", prop::option::of(1u32..1_000)).prop_map(|(message, line)| Outcome::Threw { message, line }),
+            Just(Outcome::OutOfMemory),
+            Just(Outcome::OutputTooLarge),
+            "[a-z:/]{0,40}".prop_map(|specifier| Outcome::ForbiddenImport { specifier }),
+            any::<u64>().prop_map(|id| Outcome::UnsupportedChain { id }),
+            "[a-z]{0,40}".prop_map(|message| Outcome::BadOutput { message }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn outcomes_come_back_as_they_went(outcome in outcomes()) {
+            let limits = Limits::default();
+            let mut out = Vec::new();
+            write_end(&mut out, &outcome);
+            let mut decoder = frame::Decoder::new(frame_bound(&limits));
+            decoder.push(&out);
+            let (tag, payload) = decoder.next().unwrap().unwrap();
+            prop_assert_eq!(from_child(tag, payload, &limits), Ok(FromChild::End(outcome)));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(tag in any::<u8>(), payload in prop::collection::vec(any::<u8>(), 0..400)) {
+            let limits = Limits { output_bytes: 128, read_request_bytes: 64, log_line_bytes: 32, ..Limits::default() };
+            match from_child(tag, &payload, &limits) {
+                Ok(FromChild::Read { method, params, .. }) => prop_assert!(method.len() + params.len() <= 64),
+                Ok(FromChild::End(Outcome::Calls(calls))) => prop_assert!(calls.iter().map(|c| 52 + c.data.len()).sum::<usize>() <= 128),
+                Ok(FromChild::End(outcome)) => prop_assert!(!matches!(outcome, Outcome::TimedOut | Outcome::ReadFailed | Outcome::Crashed)),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn the_bound_fits_the_largest_honest_output() {
+        let limits = Limits { output_bytes: 5_200, ..Limits::default() };
+        let calls = vec![Call { to: [1; 20], value: [2; 32], data: Vec::new() }; 100];
+        let mut out = Vec::new();
+        write_end(&mut out, &Outcome::Calls(calls));
+        assert!(out.len() <= frame_bound(&limits));
+    }
+}

@@ -1,0 +1,74 @@
+// Runs once in the zygote, after the SDK is loaded: takes away everything that is not the language itself or that could
+// tell one machine, one moment or one run from another. A list of what stays, so that a new engine adds nothing unseen.
+(() => {
+  "use strict";
+  const keep = new Set([
+    "globalThis", "Infinity", "NaN", "undefined", "isFinite", "isNaN", "parseFloat", "parseInt", "decodeURI",
+    "decodeURIComponent", "encodeURI", "encodeURIComponent", "escape", "unescape", "Object", "Function", "Boolean",
+    "Symbol", "Error", "AggregateError", "EvalError", "RangeError", "ReferenceError", "SyntaxError", "TypeError",
+    "URIError", "Number", "BigInt", "Math", "Date", "String", "RegExp", "Array", "Int8Array", "Uint8Array",
+    "Uint8ClampedArray", "Int16Array", "Uint16Array", "Int32Array", "Uint32Array", "BigInt64Array", "BigUint64Array",
+    "Float16Array", "Float32Array", "Float64Array", "Map", "Set", "WeakMap", "WeakSet", "ArrayBuffer", "DataView",
+    "JSON", "Promise", "Reflect", "Proxy", "Iterator", "console",
+  ]);
+  const { defineProperty, getPrototypeOf, setPrototypeOf, getOwnPropertyNames } = Object;
+
+  // Code from strings: the four constructors of functions are reachable through their prototypes' `constructor`.
+  function refuse() {
+    throw new EvalError("code from strings is not available in a workflow");
+  }
+  const kinds = [function () {}, async function () {}, function* () {}, async function* () {}].map(getPrototypeOf);
+  const NoFunction = function Function() {
+    refuse();
+  };
+  defineProperty(NoFunction, "prototype", { value: kinds[0], writable: false });
+  for (const prototype of kinds) {
+    const real = prototype.constructor;
+    defineProperty(prototype, "constructor", { value: NoFunction, writable: false, configurable: false });
+    // Whoever still finds the real constructor through some corner can no longer walk from it to another.
+    if (real !== kinds[0].constructor) setPrototypeOf(real, kinds[0]);
+  }
+  defineProperty(globalThis, "Function", { value: NoFunction, writable: true, configurable: true });
+
+  // Language and place: the host's locale must not show.
+  const plain = (target, name, like) =>
+    defineProperty(target, name, { value: target[like], writable: true, configurable: true });
+  plain(Number.prototype, "toLocaleString", "toString");
+  plain(BigInt.prototype, "toLocaleString", "toString");
+  plain(Array.prototype, "toLocaleString", "toString");
+  plain(getPrototypeOf(Uint8Array.prototype), "toLocaleString", "toString");
+  plain(String.prototype, "toLocaleLowerCase", "toLowerCase");
+  plain(String.prototype, "toLocaleUpperCase", "toUpperCase");
+  plain(Date.prototype, "toLocaleString", "toString");
+  plain(Date.prototype, "toLocaleDateString", "toDateString");
+  plain(Date.prototype, "toLocaleTimeString", "toTimeString");
+  defineProperty(String.prototype, "localeCompare", {
+    value: { localeCompare(other) { const [a, b] = [`${this}`, `${other}`]; return a < b ? -1 : a > b ? 1 : 0; } }.localeCompare,
+    writable: true,
+    configurable: true,
+  });
+
+  // Stack texts are fixed by the host; these would let a workflow make its own.
+  for (const name of ["captureStackTrace", "stackTraceLimit", "prepareStackTrace"]) delete Error[name];
+
+  const left = [];
+  for (const name of Reflect.ownKeys(globalThis)) {
+    if (typeof name === "string" && keep.has(name)) continue;
+    if (name === Symbol.toStringTag) continue;
+    if (!Reflect.deleteProperty(globalThis, name)) left.push(String(name));
+  }
+  // Nothing on the built-ins may be a leftover of the engine's shims.
+  for (const name of getOwnPropertyNames(globalThis)) {
+    const value = globalThis[name];
+    if (value === null || (typeof value !== "function" && typeof value !== "object")) continue;
+    for (const holder of [value, value.prototype]) {
+      if (holder === undefined || holder === null) continue;
+      for (const key of getOwnPropertyNames(holder)) {
+        if (key.startsWith("__v8") || key.startsWith("__deno")) {
+          if (!Reflect.deleteProperty(holder, key)) left.push(`${name}.${key}`);
+        }
+      }
+    }
+  }
+  return left.join(",");
+})();

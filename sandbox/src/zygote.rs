@@ -1,0 +1,253 @@
+//! The zygote: one thread, the engine loaded, forks a child for every socket it is sent and reaps what died.
+//!
+//! It is this executable, run again with a marker and an empty environment. Its standard input is a datagram socket to its
+//! worker. It reads no byte that a stranger wrote: the job goes from the host to the child directly.
+
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{PidfdFlags, pidfd_open},
+};
+use thiserror::Error;
+
+use crate::{
+    child,
+    confine::{self, ChildLimits, ConfineError},
+    engine::{Engine, EngineError},
+    fd_passing,
+};
+
+/// Both must be there, so that no caller's habit starts a zygote by accident. The variable holds the heap ceiling in bytes.
+pub(crate) const MARKER: &str = "--ditto-sandbox-zygote";
+pub(crate) const CEILING: &str = "DITTO_SANDBOX_ZYGOTE";
+
+/// Address space beyond what the zygote has and twice the heap: the engine's headroom, the compiler, the stack.
+const SPARE_ADDRESS_SPACE: u64 = 64 << 20;
+
+/// Worker to zygote: fork, and give the child the socket that comes along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fork {
+    pub(crate) token: u64,
+    pub(crate) memory_bytes: u64,
+    pub(crate) cpu_seconds: u64,
+}
+
+/// Zygote to worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// The engine is loaded.
+    Ready,
+    /// The child runs; its pidfd comes along.
+    Forked { token: u64 },
+    ForkFailed { token: u64, errno: u32 },
+    /// The child is gone for good: its wait status, processor time in microseconds, largest resident set in bytes.
+    Reaped { token: u64, status: u32, cpu_us: u64, peak_bytes: u64 },
+}
+
+pub(crate) const FORK_BYTES: usize = 24;
+pub(crate) const NEWS_BYTES: usize = 32;
+
+impl Fork {
+    pub(crate) fn to_bytes(self) -> [u8; FORK_BYTES] {
+        words([self.token, self.memory_bytes, self.cpu_seconds])
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Fork> {
+        let [token, memory_bytes, cpu_seconds] = unwords::<3>(bytes)?;
+        Some(Fork { token, memory_bytes, cpu_seconds })
+    }
+}
+
+impl News {
+    fn to_bytes(self) -> [u8; NEWS_BYTES] {
+        // The first word is the kind, and the status or errno above it.
+        let kind = |kind: u64, detail: u32| kind | u64::from(detail) << 32;
+        words(match self {
+            News::Ready => [kind(0, 0), 0, 0, 0],
+            News::Forked { token } => [kind(1, 0), token, 0, 0],
+            News::ForkFailed { token, errno } => [kind(2, errno), token, 0, 0],
+            News::Reaped { token, status, cpu_us, peak_bytes } => [kind(3, status), token, cpu_us, peak_bytes],
+        })
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<News> {
+        let [first, token, cpu_us, peak_bytes] = unwords::<4>(bytes)?;
+        let detail = (first >> 32) as u32;
+        Some(match first & 0xffff_ffff {
+            0 => News::Ready,
+            1 => News::Forked { token },
+            2 => News::ForkFailed { token, errno: detail },
+            3 => News::Reaped { token, status: detail, cpu_us, peak_bytes },
+            _ => return None,
+        })
+    }
+}
+
+fn words<const N: usize, const B: usize>(words: [u64; N]) -> [u8; B] {
+    let mut bytes = [0; B];
+    bytes.chunks_exact_mut(8).zip(words).for_each(|(to, word)| to.copy_from_slice(&word.to_le_bytes()));
+    bytes
+}
+
+fn unwords<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let words: &[[u8; 8]; N] = chunks.try_into().ok().filter(|_| rest.is_empty())?;
+    Some(words.map(u64::from_le_bytes))
+}
+
+#[derive(Debug, Error)]
+enum ZygoteError {
+    #[error("{CEILING} is not a number of bytes")]
+    Ceiling,
+    #[error("{0} threads run; enter_if_zygote must be called first thing in main")]
+    Threads(usize),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Confine(#[from] ConfineError),
+    #[error("{0}: {1}")]
+    Call(&'static str, std::io::Error),
+}
+
+/// Call this first thing in `main` of every executable that embeds the sandbox, before any thread starts. In a process that
+/// was started as a zygote it never returns; in any other it does nothing.
+pub fn enter_if_zygote() {
+    if std::env::args_os().nth(1).is_none_or(|arg| arg != MARKER) {
+        return;
+    }
+    let Some(ceiling) = std::env::var_os(CEILING) else { return };
+    let ceiling = ceiling.to_str().and_then(|text| text.parse().ok());
+    let result = ceiling.ok_or(ZygoteError::Ceiling).and_then(serve);
+    // The worker is gone (a clean end), or we could not start: it shows the last line of this in its error.
+    if let Err(error) = result {
+        eprintln!("ditto-sandbox zygote: {error}");
+        std::process::exit(1);
+    }
+    std::process::exit(0);
+}
+
+struct Child {
+    pid: i32,
+    token: u64,
+}
+
+fn serve(memory_ceiling: u64) -> Result<(), ZygoteError> {
+    let call = |what| move |error: rustix::io::Errno| ZygoteError::Call(what, error.into());
+    // SAFETY: asks for a signal when the worker's thread dies; touches no memory.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong, 0, 0, 0) };
+    let mut engine = Some(Engine::new(memory_ceiling)?);
+    // A panic from here on must not unwind into the engine's frames, nor print from a confined child.
+    std::panic::set_hook(Box::new(|_| {
+        // SAFETY: ends this process at once.
+        unsafe { libc::_exit(101) }
+    }));
+    let threads = std::fs::read_dir("/proc/self/task").map_or(1, |list| list.count());
+    if threads != 1 {
+        return Err(ZygoteError::Threads(threads));
+    }
+    let address_space = address_space() + SPARE_ADDRESS_SPACE;
+    let deaths = watch_children()?;
+    let filter = confine::child_filter()?;
+    confine::confine_zygote()?;
+    let control = std::io::stdin();
+    let control = control.as_fd();
+    // SAFETY: takes nothing, cannot fail.
+    let own_pid = unsafe { libc::getpid() };
+    fd_passing::send(control, &News::Ready.to_bytes(), None).map_err(call("send"))?;
+
+    let mut children: Vec<Child> = Vec::new();
+    loop {
+        let mut polled = [PollFd::new(&control, PollFlags::IN), PollFd::new(&deaths, PollFlags::IN)];
+        match poll(&mut polled, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(call("poll")(error)),
+        }
+        let [from_worker, from_children] = polled.map(|fd| !fd.revents().is_empty());
+        if from_children {
+            let mut drop_signals = [0u8; 1024];
+            // Coalesced signals carry no count worth reading: every dead child is collected below.
+            let _ = rustix::io::read(&deaths, &mut drop_signals);
+            reap(&mut children, |news| fd_passing::send(control, &news.to_bytes(), None)).map_err(call("send"))?;
+        }
+        if !from_worker {
+            continue;
+        }
+        let mut buffer = [0; FORK_BYTES];
+        let (length, socket) = match fd_passing::receive(control, &mut buffer) {
+            Ok((0, _)) | Err(rustix::io::Errno::CONNRESET) => return Ok(()),
+            Ok(received) => received,
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Err(call("receive")(error)),
+        };
+        let (Some(fork), Some(socket)) = (Fork::from_bytes(buffer.get(..length).unwrap_or_default()), socket) else { continue };
+        // SAFETY: the process has one thread, so the child's memory is whole.
+        match unsafe { libc::fork() } {
+            -1 => {
+                let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0) as u32;
+                fd_passing::send(control, &News::ForkFailed { token: fork.token, errno }.to_bytes(), None).map_err(call("send"))?;
+            }
+            0 => {
+                let limits = ChildLimits { address_space: address_space + 2 * fork.memory_bytes, cpu_seconds: fork.cpu_seconds };
+                if confine::confine_child(socket.as_raw_fd(), own_pid, &filter, &limits).is_ok()
+                    && let Some(engine) = engine.take()
+                {
+                    child::run(engine, socket);
+                }
+                // SAFETY: an unconfined child must not live; ends it at once.
+                unsafe { libc::_exit(100) }
+            }
+            pid => {
+                children.push(Child { pid, token: fork.token });
+                // The child cannot be reaped before we return to the loop, so the number still means it.
+                let pidfd = rustix::process::Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+                let news = News::Forked { token: fork.token }.to_bytes();
+                fd_passing::send(control, &news, pidfd.as_ref().map(|fd| fd.as_fd())).map_err(call("send"))?;
+            }
+        }
+    }
+}
+
+/// A descriptor that is readable when a child died.
+fn watch_children() -> Result<OwnedFd, ZygoteError> {
+    // SAFETY: `set` is initialised by sigemptyset before it is read, and lives through every call.
+    unsafe {
+        let mut set = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
+        libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
+        let fd = libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+        if fd < 0 {
+            return Err(ZygoteError::Call("signalfd", std::io::Error::last_os_error()));
+        }
+        Ok(OwnedFd::from_raw_fd(fd))
+    }
+}
+
+fn reap(children: &mut Vec<Child>, mut tell: impl FnMut(News) -> Result<(), rustix::io::Errno>) -> Result<(), rustix::io::Errno> {
+    loop {
+        let mut status = 0;
+        let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+        // SAFETY: both out-parameters live through the call; a zeroed rusage is a valid one.
+        let (pid, usage) = unsafe { (libc::wait4(-1, &mut status, libc::WNOHANG, usage.as_mut_ptr()), usage.assume_init()) };
+        if pid <= 0 {
+            return Ok(());
+        }
+        let Some(index) = children.iter().position(|child| child.pid == pid) else { continue };
+        let child = children.swap_remove(index);
+        let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+        tell(News::Reaped {
+            token: child.token,
+            status: status as u32,
+            cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime),
+            peak_bytes: usage.ru_maxrss as u64 * 1024,
+        })?;
+    }
+}
+
+/// The address space this process has now, in bytes; zero when the kernel does not say.
+fn address_space() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok().and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+    // x86_64 has one page size.
+    pages.unwrap_or(0) * 4096
+}

@@ -1,0 +1,176 @@
+//! Scripts that mean harm, and what they do to their host: nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use ditto_sandbox::{Job, Limits, Outcome, Sandbox};
+use support::*;
+
+fn quick(code: &str) -> Job {
+    Job { limits: Limits { wall_ms: 300, ..Limits::default() }, ..body(code) }
+}
+
+/// Runs, and checks the deadline and that the next run is unaffected.
+#[track_caller]
+fn run(sandbox: &Sandbox, code: &str) -> Outcome {
+    let start = Instant::now();
+    let report = sandbox.run_blocking(quick(code), always("\"0x1\""));
+    let took = start.elapsed();
+    assert!(took < Duration::from_millis(1_500), "{took:?} for {code}");
+    let after = sandbox.run_blocking(body("return [{ to: ctx.account }];"), none());
+    assert_eq!(after.outcome.kind(), "calls", "after {code}: {after:?}");
+    report.outcome
+}
+
+#[test]
+fn what_never_ends_is_killed() {
+    let sandbox = sandbox(1);
+    for code in [
+        "for (;;) {}",
+        "/(a+)+$/.test('a'.repeat(40) + 'b');",
+        "const f = () => Promise.resolve().then(f); await f();",
+        "for (;;) { try { throw 1; } catch {} }",
+        "const a = new Array(2 ** 32 - 2); a[2 ** 32 - 3] = 1; a.indexOf(7);",
+        "let d = {}; for (let i = 0; i < 40; i++) d = { a: d, b: d }; JSON.stringify(d);",
+        "for (;;) (10n ** 20000n).toString();",
+        "new Proxy({}, { ownKeys() { for (;;) {} } }); Object.keys(new Proxy({}, { ownKeys() { for (;;) {} } }));",
+        "return { get length() { for (;;) {} }, [Symbol.iterator]() { for (;;) {} } , get x() { for(;;) {} } } && [{ get to() { for (;;) {} } }];",
+        "class E extends Error { get message() { for (;;) {} } } throw new E();",
+        "return { then() { for (;;) {} } };",
+        "for (;;) ctx.log('x');",
+    ] {
+        let outcome = run(&sandbox, code);
+        assert!(matches!(outcome, Outcome::TimedOut | Outcome::OutOfMemory), "{code}: {outcome:?}");
+    }
+}
+
+#[test]
+fn what_eats_memory_is_stopped() {
+    let sandbox = sandbox(1);
+    for code in [
+        "const m = new Map(); for (let i = 0; ; i++) m.set(i, { i });",
+        "const s = new Set(); for (let i = 0; ; i++) s.add('k' + i);",
+        "Array(1e8).join('xxxxxxxxxx');",
+        "new ArrayBuffer(2 ** 31);",
+        "'x'.repeat(2 ** 29).padEnd(2 ** 30);",
+        "const a = [1]; for (;;) a.push(...a);",
+        "let n = 2n; for (;;) n *= n;",
+        "const o = {}; for (let i = 0; ; i++) o['key' + i] = i;",
+        "const held = []; for (;;) held.push(new Promise(() => {}));",
+        "for (;;) Promise.reject(new Error('x'));",
+        "let f = 'x'; for (let i = 0; i < 24; i++) f += f; ctx.log(f + f, f); JSON.parse('[' + '1,'.repeat(1e7) + '1]');",
+    ] {
+        let outcome = run(&sandbox, code);
+        // Some built-ins refuse the size by themselves, with a RangeError.
+        assert!(matches!(outcome, Outcome::OutOfMemory | Outcome::TimedOut | Outcome::Threw { .. } | Outcome::Crashed), "{code}: {outcome:?}");
+    }
+}
+
+#[test]
+fn nothing_leads_out() {
+    let sandbox = sandbox(1);
+    let code = "
+        const found = [];
+        const attempt = (name, f) => { try { const v = f(); if (v !== undefined) found.push(name + ': ' + typeof v); } catch {} };
+        for (const name of ['Deno', '__bootstrap', '__ditto', 'WebAssembly', 'Atomics', 'SharedArrayBuffer', 'Intl', 'Temporal', 'gc',
+            'ShadowRealm', 'eval', 'WeakRef', 'FinalizationRegistry', 'performance', 'setTimeout', 'setInterval', 'process', 'require',
+            'fetch', 'queueMicrotask', 'navigator', 'structuredClone', 'crypto', 'DisposableStack']) {
+          attempt(name, () => globalThis[name]);
+        }
+        const code = 'return globalThis';
+        attempt('Function', () => Function(code)());
+        attempt('new Function', () => new Function(code)());
+        attempt('constructor', () => (() => {}).constructor(code)());
+        attempt('async', () => (async () => {}).constructor(code)());
+        attempt('generator', () => (function* () {}).constructor(code)().next());
+        attempt('asyncgen', () => (async function* () {}).constructor(code)().next());
+        attempt('class', () => Reflect.construct((class {}).constructor, [code]));
+        attempt('bound', () => (function () {}).bind().constructor(code)());
+        attempt('method', () => ctx.log.constructor(code)());
+        attempt('proto', () => Object.getPrototypeOf(async () => {}).constructor(code)());
+        attempt('date', () => Date.prototype.constructor === Date ? undefined : 1);
+        attempt('date2', () => new Date().constructor === Date ? undefined : 1);
+        attempt('datenow', () => (new (new Date().constructor)()).getTime() === 1700000000123 ? undefined : 1);
+        attempt('stack', () => { try { null.x; } catch (e) { return e.stack.includes('at ') ? 1 : undefined; } });
+        attempt('prepare', () => { Error.prepareStackTrace = (e, s) => s; const s = new Error('x').stack; return typeof s === 'string' ? undefined : s; });
+        attempt('capture', () => Error.captureStackTrace);
+        attempt('caller', () => { function f() { return f.caller; } return f() || undefined; });
+        for (const name of Reflect.ownKeys(globalThis)) if (/^__/.test(String(name))) found.push(String(name));
+        ctx.log(found.join());
+        ctx.log(Object.getOwnPropertyNames(globalThis).sort().join());
+    ";
+    let report = sandbox.run_blocking(body(code), none());
+    assert_eq!(report.outcome, Outcome::NothingToDo, "{report:?}");
+    assert_eq!(report.logs[0], "", "{:?}", report.logs);
+    // Constructors asked for at the top level, and tampering with what the driver uses.
+    for code in [
+        "Array.isArray = () => false; JSON.stringify = () => 'x'; Object.freeze = null; Promise.prototype.then = null; return [{ to: ctx.account }];",
+        "Array.prototype.map = null; Object.prototype.to = 'x'; String.prototype.toLowerCase = null; return [{ to: ctx.account }];",
+        "Object.defineProperty(Object.prototype, '0', { get() { throw 1; } }); throw new Error('x');",
+        "globalThis.Error = null; throw 1;",
+        "delete globalThis.BigInt; return [{ to: ctx.account }];",
+    ] {
+        let outcome = run(&sandbox, code);
+        assert!(!outcome.trouble(), "{code}: {outcome:?}");
+    }
+}
+
+#[test]
+fn deep_source_is_refused_or_dies_alone() {
+    let sandbox = sandbox(1);
+    for code in ["(".repeat(100_000), "[".repeat(50_000), "if(1)".repeat(50_000), "x=>".repeat(50_000), "a=".repeat(50_000) + "1", "1+".repeat(100_000) + "1", "void ".repeat(50_000) + "1"] {
+        let outcome = run(&sandbox, &code);
+        assert!(matches!(outcome, Outcome::CodeTooLarge | Outcome::Crashed | Outcome::Threw { .. } | Outcome::NothingToDo), "{}...: {outcome:?}", &code[..20]);
+    }
+}
+
+#[test]
+fn two_hundred_runs_leave_nothing_behind() {
+    let sandbox = sandbox(1);
+    sandbox.run_blocking(body(""), none());
+    let fds = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = fds();
+    for index in 0..200 {
+        let code = if index % 20 == 0 { "throw 1;" } else { "return [{ to: ctx.account }];" };
+        sandbox.run_blocking(body(code), none());
+    }
+    assert!(fds() <= before + 2, "{} descriptors, {before} before", fds());
+    let zygotes = children_of(std::process::id());
+    let grandchildren: Vec<u32> = zygotes.iter().flat_map(|zygote| children_of(*zygote)).collect();
+    assert!(grandchildren.is_empty(), "{grandchildren:?} are left");
+    for zygote in zygotes {
+        let count = std::fs::read_dir(format!("/proc/{zygote}/fd")).map(|list| list.count()).unwrap_or(0);
+        assert!(count < 12, "the zygote has {count} descriptors");
+    }
+}
+
+#[test]
+fn a_dead_zygote_is_replaced_and_loses_no_job() {
+    let sandbox = sandbox(1);
+    sandbox.run_blocking(body(""), none());
+    for _ in 0..2 {
+        // Other tests' zygotes are children of this process too: they are other sandboxes' and get replaced as well.
+        let own = children_of_this_thread_group();
+        for zygote in own {
+            // SAFETY: a process that this test's process started.
+            unsafe { libc::kill(zygote as i32, libc::SIGKILL) };
+        }
+        let report = sandbox.run_blocking(body("return [{ to: ctx.account }];"), none());
+        assert_eq!(report.outcome.kind(), "calls");
+    }
+}
+
+fn children_of_this_thread_group() -> Vec<u32> {
+    children_of(std::process::id())
+}
+
+fn children_of(pid: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        found.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    found
+}
