@@ -52,6 +52,20 @@ for (const v of blsVectors.aggregates) { // the vectors themselves hold
   const sum = v.members.reduce((s, i) => s.add(hashToG1(bytes(v.message), dst.vote).multiply(secretKeys[i])), G1.ZERO);
   if (!bls.fields.Fp12.eql(p, bls.pairing(sum, G2.BASE))) throw new Error("aggregate vector does not verify");
 }
+// Points on the curves that are not in the prime-order subgroups (the first x that has one).
+const outside = (Point, Fp, b, x) => {
+  for (let i = 1n; ; i++) {
+    const X = x(i), y2 = Fp.add(Fp.mul(Fp.sqr(X), X), b);
+    let y; try { y = Fp.sqrt(y2); } catch { continue; }
+    const p = Point.fromAffine({ x: X, y });
+    if (!p.isTorsionFree()) return p;
+  }
+};
+const { Fp, Fp2 } = bls.fields;
+blsVectors.outsideSubgroup = {
+  g1: g1(outside(G1, Fp, 4n, (i) => i)).eip2537,
+  g2: g2(outside(G2, Fp2, Fp2.fromBigTuple([4n, 4n]), (i) => Fp2.fromBigTuple([i, 0n]))).eip2537,
+};
 write("bls.json", blsVectors);
 
 // ------------------------------------------------------------------ EIP-712
