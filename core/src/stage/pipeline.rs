@@ -14,6 +14,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::queue::{Inbox, Outbox, Probe, queue};
 use super::{Actor, Handler, Outcome, StageConfig, Work, run};
 
+/// The part of the drain timeout after which sources that have not ended are cut off.
+const SOURCES_SHARE: u32 = 4;
+
 /// A binary's stages. Dropping it stops them at once; [`Pipeline::shutdown`] drains them.
 ///
 /// ```no_run
@@ -101,6 +104,18 @@ impl Pipeline {
         self.sources.push(running);
     }
 
+    /// Opens a stage to what lives outside the pipeline, such as the network's event loop or an RPC server: they may
+    /// hold the returned outbox as long as they like, for it is the pipeline that keeps the stage open until it shuts
+    /// down. What comes later is refused as closed.
+    pub fn entrance<T: Send + 'static>(&mut self, outbox: Outbox<T>) -> Outbox<T> {
+        let outside = outbox.feedback();
+        self.source(outside.stage(), move |stopping| async move {
+            stopping.cancelled().await;
+            drop(outbox);
+        });
+        outside
+    }
+
     /// Runs an I/O stage. Needs a tokio runtime around it.
     pub fn io<H: Handler>(&mut self, inbox: Inbox<H::Item>, handler: H) {
         let workers = inbox.workers;
@@ -155,7 +170,16 @@ impl Pipeline {
     /// when the drain timeout is over is stopped. (A CPU job cannot be interrupted: it ends after its present item.)
     pub async fn shutdown(self) -> Drained {
         self.stopping.cancel();
-        let until = Instant::now() + self.drain;
+        let now = Instant::now();
+        let until = now + self.drain;
+        // A source that does not listen must not keep the stages from draining.
+        let sources_ended = join_all(self.sources.iter().map(|source| source.ended.cancelled()));
+        if timeout_at(now + self.drain / SOURCES_SHARE, sources_ended).await.is_err() {
+            for source in self.sources.iter().filter(|source| !source.ended.is_cancelled()) {
+                tracing::warn!(pipeline = self.name, source = source.name, "the source did not end in time; cut off");
+                source.task.abort();
+            }
+        }
         let all = || self.sources.iter().chain(&self.stages);
         let ended = join_all(all().map(|running| running.ended.cancelled()));
         if timeout_at(until, ended).await.is_ok() {

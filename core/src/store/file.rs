@@ -172,6 +172,9 @@ impl std::fmt::Debug for Store {
 fn durable(database: &Database) -> Result<WriteTransaction, redb::Error> {
     let mut tx = database.begin_write()?;
     tx.set_durability(Durability::Immediate)?;
+    // With one phase, redb recovers from a crash by falling back to the commit before when the last one does not add up:
+    // damage would pass for an older state, in which an answered verdict was never given. The second sync is its price.
+    tx.set_two_phase_commit(true);
     Ok(tx)
 }
 

@@ -130,3 +130,19 @@ async fn what_ends_too_early_is_named_and_an_ended_stage_refuses() {
     assert!((drops("early", "closed") - 2.0).abs() < 0.5);
     assert_conserved("early");
 }
+
+#[tokio::test]
+async fn neither_a_deaf_source_nor_an_outsider_keeps_a_pipeline_from_draining() {
+    metrics();
+    let mut pipeline = Pipeline::new("test", Duration::from_secs(4));
+    let (outbox, inbox) = pipeline.queue("entered", &StageConfig::waiting(8, 1));
+    let (deaf, outside) = (outbox.clone(), pipeline.entrance(outbox));
+    pipeline.io(inbox, Gated::new().0);
+    pipeline.source("deaf", move |_stopping| async move {
+        let _held = deaf;
+        std::future::pending::<()>().await;
+    });
+    let drained = pipeline.shutdown().await;
+    assert!(drained.is_clean(), "{drained:?}");
+    assert!(matches!(outside.send(1, Deadline::none()).await, Err(Refused::Closed(1))));
+}
