@@ -1,1 +1,126 @@
-fn main() {}
+//! `ditto-operator`: the command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use ditto_core::clock::SystemClock;
+use ditto_core::telemetry::log;
+use ditto_operator::config::OperatorConfig;
+use ditto_operator::node::{Keys, Node};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs an operator of the Ditto network.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the operator until it is told to stop (SIGTERM, Ctrl-C), then drains.
+    Run(Source),
+    /// Looks at the configuration without running anything.
+    Config {
+        #[command(subcommand)]
+        what: ConfigCommand,
+    },
+    /// Prints the public keys that belong to the configured secrets, for registration.
+    Keys(Source),
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Says whether it can be run with.
+    Check(Source),
+    /// Prints every value that is in effect. Secrets are not part of a configuration.
+    Show(Source),
+}
+
+/// Where the configuration comes from: a file, `DITTO_…` variables over it, `--set` over that.
+#[derive(Args)]
+struct Source {
+    /// The TOML file.
+    #[arg(long, short, env = "DITTO_CONFIG", default_value = "/etc/ditto/operator.toml")]
+    config: PathBuf,
+    /// Sets one key, such as `telemetry.listen=127.0.0.1:9401`. May be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
+    overrides: Vec<(String, String)>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+impl Source {
+    fn load(&self) -> anyhow::Result<OperatorConfig> {
+        Ok(OperatorConfig::load(Some(&self.config), &self.overrides)?.value)
+    }
+}
+
+fn main() -> ExitCode {
+    // Before any thread: when this process was re-executed as a zygote, this never returns.
+    ditto_sandbox::enter_if_zygote();
+    match act(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ditto-operator: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Run(source) => run(source.load()?),
+        Command::Config { what: ConfigCommand::Check(source) } => {
+            Keys::load(&source.load()?)?;
+            println!("the configuration is good");
+            Ok(())
+        }
+        Command::Config { what: ConfigCommand::Show(source) } => {
+            println!("{}", serde_json::to_string_pretty(&source.load()?)?);
+            Ok(())
+        }
+        Command::Keys(source) => {
+            let keys = Keys::load(&source.load()?)?;
+            println!("consensus key  {}", alloy::hex::encode_prefixed(keys.consensus.public().to_bytes()));
+            println!("signer         {}", keys.signer.address());
+            Ok(())
+        }
+    }
+}
+
+fn run(config: OperatorConfig) -> anyhow::Result<()> {
+    log::install(&config.telemetry.log)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stopped = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        tokio::pin!(stopped);
+        // A signal also ends an operator that still waits for its chain.
+        let node = tokio::select! {
+            node = Node::start(config, Arc::new(SystemClock), None) => node?,
+            () = &mut stopped => return Ok(()),
+        };
+        tracing::info!("running");
+        let fault = tokio::select! {
+            () = stopped => None,
+            stage = node.fault() => Some(stage),
+        };
+        node.shutdown().await;
+        match fault {
+            Some(stage) => anyhow::bail!("{stage} ended by itself; see the log above"),
+            None => Ok(()),
+        }
+    })
+}

@@ -4,12 +4,14 @@
 //! which every node computes for itself ([`Heads::pin`]). Reads go to the node in JSON-RPC batches ([`Rpc`]); a read
 //! that fails by reverting yields its revert data, never a client's error text.
 
+mod batcher;
 pub mod bindings;
 mod config;
 mod heads;
 mod rpc;
 mod sets;
 
+pub use batcher::Batcher;
 pub use config::{ChainConfig, ContractsConfig};
 pub use heads::{Head, Heads};
 pub use rpc::{Request, Rpc, RpcConfigError, RpcError, at};

@@ -1,0 +1,59 @@
+//! Cast: bring a signed vote to the aggregator.
+//!
+//! Directly, because that is a hundred times cheaper for everybody; by gossip when no direct way stands or the aggregator
+//! is silent. Tried until the operations' validity is over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ditto_core::clock::Slot;
+use ditto_core::p2p::{PublishError, SendError, Topic, Transport};
+use ditto_core::proposal::BatchId;
+use ditto_core::stage::{Deadline, Handler, Outcome};
+
+/// Pause between two rounds of trying.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A signed vote on its way.
+#[derive(Debug)]
+pub struct Ballot {
+    /// The slot it is for.
+    pub slot: Slot,
+    /// The batch it is on.
+    pub batch: BatchId,
+    /// Its encoding.
+    pub bytes: Vec<u8>,
+}
+
+/// The stage.
+pub struct Cast {
+    /// The way to the others.
+    pub transport: Arc<dyn Transport>,
+}
+
+impl Handler for Cast {
+    type Item = Ballot;
+    const OUTCOMES: &'static [Outcome] = &["direct", "gossiped", "refused", "undelivered"];
+
+    async fn handle(&self, ballot: Ballot, deadline: Deadline) -> Outcome {
+        loop {
+            match self.transport.send_vote(ballot.bytes.clone()).await {
+                Ok(_) => return "direct",
+                Err(SendError::Refused(refusal)) if !matches!(refusal, ditto_core::p2p::VoteRefusal::Busy) => {
+                    tracing::warn!(slot = ballot.slot, batch = %ballot.batch, %refusal, "the aggregator refuses our vote");
+                    return "refused";
+                }
+                Err(error) => tracing::debug!(slot = ballot.slot, %error, "no direct way for a vote"),
+            }
+            match self.transport.publish(Topic::Votes, ballot.bytes.clone()).await {
+                Ok(()) | Err(PublishError::Duplicate) => return "gossiped",
+                Err(error) => tracing::debug!(slot = ballot.slot, %error, "a vote was not gossiped"),
+            }
+            if deadline.remaining().is_some_and(|left| left <= PAUSE) {
+                tracing::warn!(slot = ballot.slot, batch = %ballot.batch, "a vote reached nobody");
+                return "undelivered";
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}

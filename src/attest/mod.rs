@@ -1,0 +1,46 @@
+//! Attest: judge what is proposed, sign it once, vote.
+//!
+//! Three stages. [`Judge`] owns what this operator knows of the open slots and compares proposals with it; [`Sign`]
+//! journals the verdicts and signs them (CPU); [`Cast`] brings the vote to the aggregator, directly when it can, by gossip
+//! when it must.
+
+mod cast;
+mod compare;
+mod journal;
+mod judge;
+mod sign;
+
+use alloy::primitives::B256;
+use ditto_core::p2p::{MessageToken, PeerId};
+use ditto_core::proposal::ProposedBatch;
+
+pub use cast::{Ballot, Cast};
+pub use compare::verdict;
+pub use journal::{Entry, Journal};
+pub use judge::{Judge, Judged};
+pub use sign::Sign;
+
+use crate::slot::Note;
+
+/// What the judge is told.
+#[derive(Debug)]
+pub enum Item {
+    /// Something about a slot.
+    Note(Note),
+    /// A batch was proposed.
+    Proposed {
+        /// The batch, decoded and otherwise unchecked.
+        batch: Box<ProposedBatch>,
+        /// Who passed it on and how to answer them; nobody, when it is this operator's own.
+        from: Option<(PeerId, MessageToken)>,
+    },
+}
+
+impl From<Note> for Item {
+    fn from(note: Note) -> Self {
+        Self::Note(note)
+    }
+}
+
+/// A task's occurrence and operation, as the proposer needs to know it covered.
+pub type Covered = Vec<(ditto_core::task::Occurrence, B256)>;

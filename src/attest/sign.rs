@@ -1,0 +1,83 @@
+//! Sign: journal first, then the signature.
+
+use std::sync::Arc;
+
+use ditto_core::bls::{Bls12381, Purpose, Scheme, SecretKey};
+use ditto_core::consent::SigningDomain;
+use ditto_core::stage::{Deadline, Outbox, Outcome, Work};
+use ditto_core::verdict::Verdict;
+use ditto_core::wire::Vote;
+
+use super::journal::{Entry, Journal};
+use super::{Ballot, Judged};
+use crate::board::Board;
+
+/// The stage (CPU: hashing to the curve and one multiplication; and one shared fsync).
+pub struct Sign {
+    /// The consensus key.
+    pub key: SecretKey,
+    /// Sign once.
+    pub journal: Journal,
+    /// Where consents are meant to be used.
+    pub domain: SigningDomain,
+    /// Recent slots.
+    pub board: Arc<Board>,
+    /// Where signed votes go.
+    pub cast: Outbox<Ballot>,
+}
+
+impl Work for Sign {
+    type Item = Judged;
+    const OUTCOMES: &'static [Outcome] = &["signed", "abstained", "not_a_member", "journal_failed", "malformed"];
+
+    fn work(&self, judged: Judged, _deadline: Deadline) -> Outcome {
+        let Judged { context, batch, id, hashes, verdicts } = judged;
+        let Some(index) = context.own_index else { return "not_a_member" };
+        let entries = batch.tasks.iter().zip(&hashes).zip(&verdicts.0).map(|((task, hash), verdict)| Entry {
+            occurrence: task.occurrence,
+            operation: *hash,
+            verdict: *verdict,
+        });
+        let verdicts = match self.journal.record(context.slot, entries.collect()) {
+            Ok(verdicts) => verdicts,
+            Err(error) => {
+                // Without a journal nothing is signed, ever.
+                tracing::error!(%error, "the journal cannot be written: not signing");
+                metrics::counter!("ditto_operator_journal_failures_total").increment(1);
+                return "journal_failed";
+            }
+        };
+        self.count(context.slot, &verdicts.0);
+        if verdicts.abstains_wholly() {
+            return "abstained";
+        }
+        let digest = self.domain.verdict_digest(id.proposal, &batch.tasks, &verdicts);
+        let signature = Bls12381::sign(&self.key, &digest, Purpose::Vote);
+        let Ok(attester) = u32::try_from(index) else { return "malformed" };
+        let vote = Vote { batch: id, set_id: context.set.id, attester, verdicts, signature: signature.to_bytes() };
+        let Ok(bytes) = vote.encode() else { return "malformed" };
+        let ballot = Ballot { slot: context.slot, batch: id, bytes };
+        let _refused = self.cast.send_blocking(ballot, context.votes_until).is_err();
+        "signed"
+    }
+}
+
+impl Sign {
+    fn count(&self, slot: u64, verdicts: &[Verdict]) {
+        let mut counts = [0u64; 3];
+        for verdict in verdicts {
+            let (at, label) = match verdict {
+                Verdict::Approve => (0, "approve"),
+                Verdict::Reject(_) => (1, "reject"),
+                Verdict::Abstain => (2, "abstain"),
+            };
+            counts[at] += 1;
+            metrics::counter!("ditto_operator_verdicts_total", "verdict" => label).increment(1);
+        }
+        self.board.note(slot, |board| {
+            board.approved += counts[0];
+            board.rejected += counts[1];
+            board.abstained += counts[2];
+        });
+    }
+}

@@ -1,0 +1,61 @@
+//! What happened in the last slots, for `/status` and the log.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use ditto_core::clock::Slot;
+use serde::Serialize;
+
+/// Slots remembered: two minutes of two-second slots, enough to read after something went wrong.
+const KEPT: usize = 64;
+
+/// Counts of one slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SlotCounts {
+    /// The slot.
+    pub slot: Slot,
+    /// This operator's rank among the slot's performers.
+    pub rank: Option<usize>,
+    /// Occurrences due, the carried-over ones counted.
+    pub due: u64,
+    /// Runs ended.
+    pub simulated: u64,
+    /// Operations that came out and passed policy and dry-run.
+    pub operations: u64,
+    /// Tasks proposed by this operator.
+    pub proposed: u64,
+    /// Tasks approved.
+    pub approved: u64,
+    /// Tasks rejected.
+    pub rejected: u64,
+    /// Tasks abstained from.
+    pub abstained: u64,
+}
+
+/// The recent slots.
+#[derive(Debug, Default)]
+pub struct Board(Mutex<BTreeMap<Slot, SlotCounts>>);
+
+impl Board {
+    /// Changes a slot's counts.
+    pub fn note(&self, slot: Slot, change: impl FnOnce(&mut SlotCounts)) {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(slots.entry(slot).or_insert(SlotCounts { slot, ..SlotCounts::default() }));
+        while slots.len() > KEPT {
+            slots.pop_first();
+        }
+    }
+
+    /// A slot's counts.
+    #[must_use]
+    pub fn of(&self, slot: Slot) -> SlotCounts {
+        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.get(&slot).copied().unwrap_or(SlotCounts { slot, ..SlotCounts::default() })
+    }
+
+    /// The recent slots, oldest first.
+    #[must_use]
+    pub fn recent(&self) -> Vec<SlotCounts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+    }
+}

@@ -1,0 +1,249 @@
+//! Build: calls become the operation that everybody comes to.
+//!
+//! Every field follows a rule from the pin: the nonce's lane from the occurrence, the gas from a metered trial at the pin
+//! with a margin, the fee from the pin's base fee, all capped by the session's policy. So performer and attesters compute
+//! the same operation, and nobody can inflate it. The finished operation is tried once more, whole.
+
+mod account;
+pub mod dry_run;
+pub mod policy;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use alloy::primitives::{B256, Bytes, keccak256};
+use ditto_core::chain::bindings::EntryPoint;
+use ditto_core::chain::bindings::registry::WorkflowRegistry;
+use ditto_core::chain::bindings::validator_module::DittoValidatorModule;
+use ditto_core::chain::{Batcher, ContractsConfig, RpcError};
+use ditto_core::consent::SigningDomain;
+use ditto_core::network::NetworkConfig;
+use ditto_core::stage::{Deadline, Handler, Outbox, Outcome};
+use ditto_core::task::{ConsentTerms, ProofOfTask, Task};
+use ditto_core::userop::{UserOperation, nonce_key};
+use ditto_core::verdict::Reason;
+use ditto_sandbox::Call;
+
+use crate::board::Board;
+use crate::simulate::Simulated;
+use crate::slot::{Due, Note, SlotContext};
+use dry_run::Trial;
+use policy::Policy;
+
+/// Margin on metered gas: a quarter, for state that changes between pin and execution, and a floor for small calls.
+const GAS_MARGIN: (u64, u64) = (5, 4);
+const GAS_FLOOR: u64 = 10_000;
+/// Gas limits are rounded up to this, so that nodes whose meters differ by a little agree.
+const GAS_GRAIN: u64 = 5_000;
+/// Base fees may rise an eighth per block; twice the pin's covers six full blocks.
+const BASE_FEE_FACTOR: u128 = 2;
+/// Policies kept in memory.
+const POLICIES: usize = 4_096;
+
+/// What an occurrence came to.
+#[derive(Clone, Debug)]
+pub enum Finding {
+    /// An operation that works and that the session allows.
+    Operation {
+        /// The task.
+        task: Task,
+        /// Its userOpHash.
+        hash: B256,
+    },
+    /// There is nothing to do.
+    Nothing,
+    /// It may not or cannot run.
+    Refused(Reason),
+    /// This machine or its node failed: no verdict.
+    Trouble(&'static str),
+}
+
+/// The stage.
+pub struct Build {
+    /// The network's rules.
+    pub network: Arc<NetworkConfig>,
+    /// Ditto's contracts.
+    pub contracts: ContractsConfig,
+    /// Where consents are meant to be used.
+    pub domain: SigningDomain,
+    /// This operator's engine.
+    pub engine_id: B256,
+    /// The target chain's nodes.
+    pub node: Batcher,
+    /// Policies by hash, once read.
+    pub policies: Mutex<HashMap<B256, Arc<Policy>>>,
+    /// Recent slots.
+    pub board: Arc<Board>,
+    /// Findings go to whoever proposes
+    pub propose: Outbox<crate::propose::Item>,
+    /// and to whoever judges.
+    pub judge: Outbox<crate::attest::Item>,
+}
+
+impl Handler for Build {
+    type Item = Simulated;
+    const OUTCOMES: &'static [Outcome] = &["operation", "nothing", "refused", "trouble"];
+
+    async fn handle(&self, simulated: Simulated, _deadline: Deadline) -> Outcome {
+        let Simulated { due, outcome, reads } = simulated;
+        let finding = match outcome {
+            ditto_sandbox::Outcome::Calls(calls) => match self.build(&due, &calls, reads).await {
+                Ok(finding) => finding,
+                Err(error) => {
+                    tracing::warn!(slot = due.context.slot, occurrence = %due.occurrence, %error, "no operation: the node failed");
+                    Finding::Trouble("rpc")
+                }
+            },
+            ditto_sandbox::Outcome::NothingToDo => Finding::Nothing,
+            outcome if outcome.trouble() => Finding::Trouble(outcome.kind()),
+            _ => Finding::Refused(Reason::Threw),
+        };
+        let label = match &finding {
+            Finding::Operation { .. } => "operation",
+            Finding::Nothing => "nothing",
+            Finding::Refused(_) => "refused",
+            Finding::Trouble(_) => "trouble",
+        };
+        if label == "operation" {
+            self.board.note(due.context.slot, |counts| counts.operations += 1);
+        }
+        let note = Note::Found { slot: due.context.slot, occurrence: due.occurrence, finding: Arc::new(finding) };
+        let _refused = self.propose.send(note.clone().into(), due.context.end).await.is_err();
+        let _refused = self.judge.send(note.into(), due.context.votes_until).await.is_err();
+        label
+    }
+}
+
+impl Build {
+    async fn build(&self, due: &Due, calls: &[Call], reads: B256) -> Result<Finding, RpcError> {
+        let (context, workflow) = (&due.context, &due.workflow);
+        let block = context.head.hash;
+        let session_call =
+            DittoValidatorModule::sessionOfCall { account: workflow.account, sessionKey: workflow.session_key };
+        let key = nonce_key(self.contracts.validator_module, due.occurrence);
+        let nonce_call = EntryPoint::getNonceCall { sender: workflow.account, key: key.to() };
+        let (session, nonce) = tokio::try_join!(
+            self.node.call(self.contracts.validator_module, &session_call, block, None),
+            self.node.call(self.contracts.entry_point, &nonce_call, block, None),
+        )?;
+        let terms = ConsentTerms {
+            session_key: workflow.session_key,
+            valid_after: context.head.timestamp,
+            valid_until: self.network.valid_until(context.slot),
+        };
+        let open = session.sessionKey == workflow.session_key
+            && session.validAfter.to::<u64>() <= terms.valid_after
+            && (session.validUntil.is_zero() || terms.valid_until <= session.validUntil.to::<u64>());
+        if !open {
+            return Ok(self.refuse(due, Reason::Session, &"the session is unknown, revoked or about to expire"));
+        }
+        let policy = match self.policy(session.policyHash, block).await? {
+            Ok(policy) => policy,
+            Err(breach) => return Ok(self.refuse(due, Reason::Policy, &breach)),
+        };
+        let privileged =
+            [workflow.account, self.contracts.entry_point, self.contracts.validator_module, self.contracts.hook];
+        if let Err(breach) = policy.check(calls, &privileged) {
+            return Ok(self.refuse(due, Reason::Policy, &breach));
+        }
+        let call_data = account::execute(calls);
+        let cap = u64::try_from(policy.maxCallGas).unwrap_or(u64::MAX).min(self.network.batch_gas);
+        let metered = dry_run::meter(&self.node, &self.contracts, workflow.account, &call_data, cap, block).await?;
+        let call_gas = match metered {
+            Trial::Works { gas } => with_margin(gas),
+            Trial::Fails(data) => return Ok(self.refuse(due, Reason::Reverts, &dry_run::in_words(&data))),
+        };
+        if call_gas > cap {
+            let breach = policy::Breach::Gas { gas: call_gas, cap: cap.into() };
+            return Ok(self.refuse(due, Reason::Policy, &breach));
+        }
+        let op = self.operation(context, &policy, workflow.account, nonce, call_data, call_gas);
+        let mut task = Task { occurrence: due.occurrence, op, terms, proof: B256::ZERO };
+        match dry_run::dry_run(&self.node, &self.contracts, &self.domain, &task, block).await? {
+            Trial::Works { .. } => {}
+            Trial::Fails(data) => return Ok(self.refuse(due, Reason::Reverts, &dry_run::in_words(&data))),
+        }
+        let hash = self.domain.user_op_hash(&task);
+        task.proof = ProofOfTask {
+            occurrence: due.occurrence,
+            code_hash: workflow.code_hash,
+            engine_id: self.engine_id,
+            trigger: workflow.trigger_hash,
+            pins: context.pins_hash,
+            reads,
+            call_data: keccak256(&task.op.call_data),
+            user_op_hash: hash,
+        }
+        .hash();
+        Ok(Finding::Operation { task, hash })
+    }
+
+    /// The fields that follow from the rule.
+    fn operation(
+        &self,
+        context: &SlotContext,
+        policy: &Policy,
+        sender: alloy::primitives::Address,
+        nonce: alloy::primitives::U256,
+        call_data: Bytes,
+        call_gas: u64,
+    ) -> UserOperation {
+        let priority = u128::from(self.network.priority_fee_wei).min(policy.maxFeePerGas);
+        let max_fee = context.head.base_fee.saturating_mul(BASE_FEE_FACTOR).saturating_add(priority);
+        UserOperation {
+            sender,
+            nonce,
+            call_data,
+            verification_gas: self.network.verification_gas,
+            call_gas,
+            pre_verification_gas: self.network.pre_verification_gas,
+            max_fee: max_fee.min(policy.maxFeePerGas),
+            max_priority_fee: priority,
+        }
+    }
+
+    fn refuse(&self, due: &Due, reason: Reason, why: &dyn std::fmt::Display) -> Finding {
+        tracing::info!(slot = due.context.slot, occurrence = %due.occurrence, reason = reason.label(), %why, "not executable");
+        Finding::Refused(reason)
+    }
+
+    async fn policy(&self, hash: B256, block: B256) -> Result<Result<Arc<Policy>, policy::Breach>, RpcError> {
+        if let Some(policy) = self.policies.lock().unwrap_or_else(PoisonError::into_inner).get(&hash) {
+            return Ok(Ok(policy.clone()));
+        }
+        let call = WorkflowRegistry::policyOfCall { policyHash: hash };
+        let bytes = match self.node.call(self.contracts.registry, &call, block, None).await {
+            Ok(bytes) if keccak256(&bytes) == hash => bytes,
+            Ok(_) | Err(RpcError::Reverted(_)) => return Ok(Err(policy::Breach::Unreadable)),
+            Err(error) => return Err(error),
+        };
+        Ok(policy::read(&bytes).map(|policy| {
+            let policy = Arc::new(policy);
+            let mut policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+            if policies.len() >= POLICIES {
+                policies.clear();
+            }
+            policies.insert(hash, policy.clone());
+            policy
+        }))
+    }
+}
+
+fn with_margin(gas: u64) -> u64 {
+    let (numerator, denominator) = GAS_MARGIN;
+    let wide = gas.saturating_mul(numerator) / denominator;
+    wide.saturating_add(GAS_FLOOR).div_ceil(GAS_GRAIN).saturating_mul(GAS_GRAIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_margin;
+
+    #[test]
+    fn the_margin_is_a_quarter_and_a_floor_rounded_up() {
+        assert_eq!(with_margin(0), 10_000);
+        assert_eq!(with_margin(40_000), 60_000);
+        assert_eq!(with_margin(40_001), 65_000);
+        assert_eq!(with_margin(u64::MAX) % 5_000, 0);
+    }
+}

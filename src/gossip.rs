@@ -1,0 +1,53 @@
+//! Gossip: what the network says, into the pipeline.
+
+use ditto_core::p2p::{Acceptance, Event, Topic, Transport, VoteRefusal};
+use ditto_core::stage::{Deadline, Outbox, Refused};
+use ditto_core::wire;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::attest::Item;
+
+/// Reads the network's events until it ends. Proposals are decoded and handed to the judge; votes are the aggregator's
+/// business, so gossiped ones are only passed on.
+pub async fn listen(
+    mut events: mpsc::Receiver<Event>,
+    transport: Arc<dyn Transport>,
+    judge: Outbox<Item>,
+    stopping: CancellationToken,
+) {
+    loop {
+        let event = tokio::select! {
+            () = stopping.cancelled() => return,
+            event = events.recv() => event,
+        };
+        match event {
+            None => return,
+            Some(Event::Gossip { topic: Topic::Proposals, bytes, from, token, .. }) => match wire::decode_batch(&bytes)
+            {
+                Ok(batch) => {
+                    let item = Item::Proposed { batch: Box::new(batch), from: Some((from, token)) };
+                    match judge.try_send(item, Deadline::none()) {
+                        Ok(()) => {}
+                        Err(Refused::Closed(_)) => return,
+                        // Counted by the stage. A token that is dropped is ignored: nobody is blamed for our load.
+                        Err(_) => tracing::warn!("the judge's queue is full: a proposal was dropped"),
+                    }
+                }
+                Err(error) => {
+                    tracing::info!(%from, %error, "not a proposal");
+                    metrics::counter!("ditto_operator_undecodable_total").increment(1);
+                    transport.report(token, Acceptance::Reject);
+                }
+            },
+            Some(Event::Gossip { topic: Topic::Votes, bytes, token, .. }) => {
+                let sound = if wire::Vote::decode(&bytes).is_ok() { Acceptance::Accept } else { Acceptance::Reject };
+                transport.report(token, sound);
+            }
+            Some(Event::Vote { reply, .. }) => reply.answer(Err(VoteRefusal::Unwanted)),
+            Some(Event::PeerAdmitted { peer, role }) => tracing::info!(%peer, %role, "peer admitted"),
+            Some(Event::PeerLost { peer, role }) => tracing::info!(%peer, %role, "peer lost"),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! A whole operator: keys, chains, sandbox, network, pipeline, telemetry, in the order in which they are needed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::primitives::B256;
+use alloy::signers::local::PrivateKeySigner;
+use ditto_core::admission::{AcceptedSets, ConsensusIdentity, SetAdmission};
+use ditto_core::bls::SecretKey;
+use ditto_core::chain::{Batcher, Heads, Rpc, SetReader};
+use ditto_core::clock::{Clock, SlotClock};
+use ditto_core::operators::OperatorSet;
+use ditto_core::p2p::{self, Network, Transport};
+use ditto_core::stage::Pipeline;
+use ditto_core::store::{Store, StoreIdentity, Writer};
+use ditto_core::telemetry::{Metrics, Readiness, Serving, serve};
+use ditto_sandbox::Sandbox;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::attest::Journal;
+use crate::board::Board;
+use crate::config::OperatorConfig;
+use crate::pipeline::{self, Parts};
+
+/// Events from the network that may wait to be read.
+const EVENTS: usize = 4_096;
+/// Pause between two looks at something that is not there yet.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Puts something between the pipeline and the network; tests of misbehaviour do.
+pub type Wrap = Box<dyn FnOnce(Arc<dyn Transport>, &SecretKey, &PrivateKeySigner) -> Arc<dyn Transport> + Send>;
+
+/// The keys that an operator signs with.
+pub struct Keys {
+    /// The consensus key.
+    pub consensus: SecretKey,
+    /// The delegated signer.
+    pub signer: PrivateKeySigner,
+}
+
+impl Keys {
+    /// Reads the keys from where the configuration says they are.
+    ///
+    /// # Errors
+    /// Names the field and the fix; never the content.
+    pub fn load(config: &OperatorConfig) -> anyhow::Result<Self> {
+        let consensus = config.keys.consensus.load("keys.consensus")?;
+        let consensus = SecretKey::from_bytes(consensus.expose())
+            .map_err(|error| anyhow::anyhow!("`keys.consensus`: {error}; is it a BLS12-381 key?"))?;
+        let signer = config.keys.signer.load("keys.signer")?;
+        let signer = PrivateKeySigner::from_bytes(&B256::from(*signer.expose()))
+            .map_err(|_| anyhow::anyhow!("`keys.signer`: not a secp256k1 key: zero, or not below the curve's order"))?;
+        Ok(Self { consensus, signer })
+    }
+}
+
+/// A running operator.
+pub struct Node {
+    pipeline: Pipeline,
+    network: Network,
+    serving: Serving,
+    sandbox: Sandbox,
+    stop: CancellationToken,
+}
+
+impl Node {
+    /// Starts an operator. Waits, saying so, for nodes that are down and sets that are not there yet; fails on what only
+    /// the operator can mend.
+    ///
+    /// # Errors
+    /// What has to be mended.
+    pub async fn start(config: OperatorConfig, clock: Arc<dyn Clock>, wrap: Option<Wrap>) -> anyhow::Result<Self> {
+        let metrics = Metrics::install("ditto-operator", env!("CARGO_PKG_VERSION"))?;
+        let config = Arc::new(config);
+        let keys = Keys::load(&config)?;
+        let contracts = config.contracts().ok_or_else(|| anyhow::anyhow!("the target chain names no contracts"))?;
+        std::fs::create_dir_all(&config.state_dir)
+            .map_err(|error| anyhow::anyhow!("`state_dir`: cannot make {}: {error}", config.state_dir.display()))?;
+        let stop = CancellationToken::new();
+        let readiness = Readiness::new();
+        let (chain_ready, set_ready) = (readiness.check("chain"), readiness.check("operator_set"));
+        let peers_ready = readiness.check("peers");
+        let board = Arc::new(Board::default());
+        let clock = SlotClock::new(config.network.schedule(), clock);
+        let status = status(&config, &clock, &board, &keys);
+        let serving = serve(&config.telemetry, metrics, readiness, status).await?;
+
+        let mut chains = BTreeMap::new();
+        let mut heads = BTreeMap::new();
+        for (id, chain) in &config.chains {
+            let rpc = Arc::new(Rpc::new(*id, chain)?);
+            heads.insert(*id, Heads::follow(rpc.clone(), Duration::from_millis(chain.poll_ms), stop.clone()));
+            chains.insert(*id, Batcher::start(rpc, chain.batch));
+        }
+        let target = chains[&config.network.target_chain].rpc().clone();
+        // The sandbox's zygotes are made while the chain is waited for.
+        let sandbox = Sandbox::start(config.sandbox.clone())?;
+        let journal = journal(&config, &keys)?;
+
+        let sets = SetReader::new(target, contracts.obls);
+        let admitted = AcceptedSets::new();
+        let set = first_set(&sets, &heads[&config.network.target_chain], &chain_ready, &set_ready).await;
+        if set.by_key(&keys.consensus.public()).is_none() {
+            tracing::warn!(
+                set = set.id,
+                "this operator's consensus key is not in the current operator set; it will watch"
+            );
+        }
+        admitted.replace(vec![set]);
+
+        let (heard, events) = mpsc::channel(EVENTS);
+        let keypair = p2p::load_or_create(&config.state_dir)?;
+        let (network, _service) = p2p::spawn(
+            config.p2p.clone(),
+            &config.network.name,
+            config.network.target_chain,
+            keypair,
+            Arc::new(ConsensusIdentity::new(keys.consensus.clone())),
+            Arc::new(SetAdmission::new(admitted.clone(), config.network.aggregator)),
+            heard,
+            stop.clone(),
+        )?;
+        let set_changed = Arc::new(Notify::new());
+        follow_peers(network.clone(), set_changed.clone(), peers_ready, stop.clone());
+        let transport: Arc<dyn Transport> = Arc::new(network.clone());
+        let transport = match wrap {
+            Some(wrap) => wrap(transport, &keys.consensus, &keys.signer),
+            None => transport,
+        };
+        let pipeline = pipeline::start(Parts {
+            config,
+            contracts,
+            clock,
+            chains: Arc::new(chains),
+            heads: Arc::new(heads),
+            sets,
+            admitted,
+            set_changed,
+            sandbox: sandbox.clone(),
+            consensus: keys.consensus,
+            signer: keys.signer,
+            journal,
+            transport,
+            events,
+            board,
+        })?;
+        Ok(Self { pipeline, network, serving, sandbox, stop })
+    }
+
+    /// Waits until a part of the pipeline ends by itself, which is a fault; names it.
+    pub async fn fault(&self) -> &'static str {
+        self.pipeline.first_to_end().await
+    }
+
+    /// Drains the pipeline and stops everything.
+    pub async fn shutdown(self) {
+        let drained = self.pipeline.shutdown().await;
+        for left in &drained.left_behind {
+            tracing::warn!(stage = left.stage, items = left.items, "a stage did not finish in time");
+        }
+        self.stop.cancel();
+        drop(self.network);
+        self.serving.shutdown().await;
+        // Ends the zygotes; blocking, and short.
+        if tokio::task::spawn_blocking(move || self.sandbox.shutdown()).await.is_err() {
+            tracing::warn!("the sandbox did not stop cleanly");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+fn journal(config: &OperatorConfig, keys: &Keys) -> anyhow::Result<Journal> {
+    let identity = StoreIdentity {
+        network: format!("{}/eip155:{}", config.network.name, config.network.target_chain),
+        key: alloy::hex::encode(keys.consensus.public().to_bytes()),
+        kind: "sign-once journal".into(),
+        schema: 1,
+    };
+    let store = Arc::new(Store::open(config.state_dir.join("journal.redb"), &identity)?);
+    if store.is_new() {
+        tracing::warn!(
+            path = %store.path().display(),
+            "a new journal was made; if this operator has voted before, stop it now and bring its journal along"
+        );
+    }
+    Ok(Journal::new(Writer::start("journal", store, &config.journal)?))
+}
+
+/// The current operator set, waited for.
+async fn first_set(
+    sets: &SetReader,
+    heads: &Heads,
+    chain_ready: &ditto_core::telemetry::Check,
+    set_ready: &ditto_core::telemetry::Check,
+) -> Arc<OperatorSet> {
+    let mut said = String::new();
+    loop {
+        let Some(head) = heads.latest() else {
+            chain_ready.not_ready("no node of the target chain answers");
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        chain_ready.ready();
+        match sets.current(head.hash).await {
+            Ok(set) => {
+                set_ready.ready();
+                return set;
+            }
+            Err(error) => {
+                let now = error.to_string();
+                // A reorg between the head and the read passes by itself; anything else is said once.
+                if now != said {
+                    tracing::warn!(%error, "no operator set yet; trying on");
+                    set_ready.not_ready(now.clone());
+                    said = now;
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Readiness by peers, and admission anew when the set changes.
+fn follow_peers(
+    network: Network,
+    set_changed: Arc<Notify>,
+    ready: ditto_core::telemetry::Check,
+    stop: CancellationToken,
+) {
+    tokio::spawn(async move {
+        let mut peers = network.watch_peers();
+        loop {
+            let aggregator = peers.borrow_and_update().iter().any(|peer| peer.role.is_aggregator());
+            ready.set((!aggregator).then(|| "not connected to the aggregator".to_owned()));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = set_changed.notified() => network.recheck(),
+                changed = peers.changed() => if changed.is_err() { return },
+            }
+        }
+    });
+}
+
+/// What `/status` shows.
+fn status(
+    config: &Arc<OperatorConfig>,
+    clock: &SlotClock,
+    board: &Arc<Board>,
+    keys: &Keys,
+) -> ditto_core::telemetry::StatusFn {
+    let (config, clock, board) = (config.clone(), clock.clone(), board.clone());
+    let (consensus, signer) = (alloy::hex::encode_prefixed(keys.consensus.public().to_bytes()), keys.signer.address());
+    Arc::new(move || {
+        serde_json::json!({
+            "binary": "ditto-operator",
+            "version": env!("CARGO_PKG_VERSION"),
+            "engine_id": B256::from(ditto_sandbox::engine_id()),
+            "network": config.network.name,
+            "network_id": config.network.id(),
+            "target_chain": config.network.target_chain,
+            "slot": clock.current(),
+            "consensus_key": consensus,
+            "signer": signer,
+            "slots": board.recent(),
+        })
+    })
+}

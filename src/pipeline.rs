@@ -1,0 +1,173 @@
+//! The operator's pipeline.
+//!
+//! ```text
+//!            slot starts                                     gossiped proposals
+//!                 │                                                  │
+//!               plan ──► simulate ──► build ──┬──► propose ◄──seen── judge ──► sign ──► cast ──► aggregator
+//!                 │                           │       │                ▲
+//!                 └────── what is due ────────┴───────┼── findings ────┤
+//!                                                     └─ own proposal ─┘
+//! ```
+//!
+//! - **plan** waits for the slot's pins and finds what is due;
+//! - **simulate** runs each due workflow's TypeScript in the sandbox;
+//! - **build** makes the calls into the one operation everybody comes to, and tries it;
+//! - **propose** signs and gossips the slot's proposal, when it is this operator's turn;
+//! - **judge** compares proposals with our own findings;
+//! - **sign** journals the verdicts, then signs them;
+//! - **cast** brings the vote to the aggregator.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex as StdMutex};
+use std::time::Duration;
+
+use alloy::primitives::B256;
+use alloy::signers::local::PrivateKeySigner;
+use ditto_core::admission::AcceptedSets;
+use ditto_core::bls::SecretKey;
+use ditto_core::chain::{ContractsConfig, Heads, SetReader};
+use ditto_core::clock::SlotClock;
+use ditto_core::consent::SigningDomain;
+use ditto_core::p2p::{Event, Transport};
+use ditto_core::stage::{Pipeline, PoolError};
+use ditto_sandbox::Sandbox;
+use tokio::sync::{Mutex, Notify, mpsc};
+
+use crate::attest::{Cast, Journal, Judge, Sign};
+use crate::board::Board;
+use crate::build::Build;
+use crate::config::OperatorConfig;
+use crate::gossip;
+use crate::ingest::{self, Plan, Registry};
+use crate::propose::Propose;
+use crate::simulate::Simulate;
+use crate::slot::Chains;
+
+/// How long a shutdown may drain: what was judged is signed and cast, nothing new is begun.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What the pipeline works with; made by [`crate::node`], and by tests.
+pub struct Parts {
+    /// The configuration.
+    pub config: Arc<OperatorConfig>,
+    /// Ditto's contracts.
+    pub contracts: ContractsConfig,
+    /// The slots' clock.
+    pub clock: SlotClock,
+    /// The chains' nodes.
+    pub chains: Arc<Chains>,
+    /// The chains' heads.
+    pub heads: Arc<BTreeMap<u64, Heads>>,
+    /// Operator sets.
+    pub sets: SetReader,
+    /// Who may speak on the p2p network.
+    pub admitted: AcceptedSets,
+    /// Told when another operator set is current.
+    pub set_changed: Arc<Notify>,
+    /// The sandbox.
+    pub sandbox: Sandbox,
+    /// The consensus key.
+    pub consensus: SecretKey,
+    /// The delegated signer.
+    pub signer: PrivateKeySigner,
+    /// Sign once.
+    pub journal: Journal,
+    /// The way to the others.
+    pub transport: Arc<dyn Transport>,
+    /// What the others say.
+    pub events: mpsc::Receiver<Event>,
+    /// Recent slots.
+    pub board: Arc<Board>,
+}
+
+/// Declares the pipeline and sets it going.
+///
+/// # Errors
+/// When the operating system refuses a stage its threads.
+pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
+    let Parts { config, contracts, clock, chains, heads, sets, admitted, sandbox, .. } = parts;
+    let Parts { set_changed, consensus, signer, journal, transport, events, board, .. } = parts;
+    let network = Arc::new(config.network.clone());
+    let target = chains[&network.target_chain].clone();
+    let engine_id = B256::from(ditto_sandbox::engine_id());
+    let domain = SigningDomain {
+        chain_id: network.target_chain,
+        attestation_center: contracts.attestation_center,
+        entry_point: contracts.entry_point,
+    };
+    let sizes = &config.stages;
+    let mut pipeline = Pipeline::new("operator", DRAIN);
+
+    let (plan, to_plan) = pipeline.queue("plan", &sizes.plan);
+    let (simulate, to_simulate) = pipeline.queue("simulate", &sizes.simulate);
+    let (build, to_build) = pipeline.queue("build", &sizes.build);
+    let (propose, to_propose) = pipeline.queue("propose", &sizes.propose);
+    let (judge, to_judge) = pipeline.queue("judge", &sizes.judge);
+    let (sign, to_sign) = pipeline.queue("sign", &sizes.sign);
+    let (cast, to_cast) = pipeline.queue("cast", &sizes.cast);
+
+    let ticking = clock.clone();
+    pipeline.source("slots", |stopping| ingest::slots(ticking, plan, stopping));
+    let (hearing, heard) = (transport.clone(), judge.clone());
+    pipeline.source("gossip", |stopping| gossip::listen(events, hearing, heard, stopping));
+
+    pipeline.io(
+        to_plan,
+        Plan {
+            network: network.clone(),
+            configs: Arc::new(config.chains.clone()),
+            contracts,
+            clock: clock.clone(),
+            chains,
+            heads,
+            sets,
+            admitted,
+            set_changed,
+            registry: Mutex::new(Registry::new(contracts.registry, config.registry_first_block)),
+            own_key: consensus.public(),
+            board: board.clone(),
+            simulate,
+            propose: propose.clone(),
+            judge: judge.clone(),
+        },
+    );
+    let limits = config.sandbox.limits.clone();
+    pipeline.io(to_simulate, Simulate { sandbox, limits, board: board.clone(), build });
+    pipeline.io(
+        to_build,
+        Build {
+            network: network.clone(),
+            contracts,
+            domain,
+            engine_id,
+            node: target,
+            policies: StdMutex::new(HashMap::new()),
+            board: board.clone(),
+            propose: propose.clone(),
+            judge: judge.clone(),
+        },
+    );
+    pipeline.actor(
+        to_propose,
+        Propose {
+            network: network.clone(),
+            clock: clock.clone(),
+            domain,
+            engine_id,
+            signer,
+            max_message_bytes: config.p2p.max_message_bytes,
+            transport: transport.clone(),
+            board: board.clone(),
+            judge: judge.feedback(),
+            open: BTreeMap::new(),
+        },
+    );
+    drop(judge);
+    pipeline.actor(
+        to_judge,
+        Judge { network, clock, domain, engine_id, transport: transport.clone(), sign, propose, open: BTreeMap::new() },
+    );
+    pipeline.cpu(to_sign, Sign { key: consensus, journal, domain, board, cast })?;
+    pipeline.io(to_cast, Cast { transport });
+    Ok(pipeline)
+}

@@ -1,0 +1,119 @@
+//! Simulate: every due occurrence runs in the sandbox, at the slot's pins.
+//!
+//! The stage only waits: the sandbox's workers fork, watch and kill. What a run came to goes on to be built into an
+//! operation; what it came to instead (nothing, an error, trouble) goes on as well, because an attester needs to know.
+
+mod reads;
+
+use std::sync::Arc;
+
+use alloy::primitives::{B256, keccak256};
+use ditto_core::stage::{Deadline, Handler, Outbox, Outcome};
+use ditto_sandbox::{Input, Job, Limits, ReadRequest, Report, Sandbox};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+pub use reads::{Reader, SlotReads};
+
+use crate::board::Board;
+use crate::slot::Due;
+
+/// An attester's limits are this much wider in wall-clock time: slow hardware is not a verdict.
+const ATTESTER_PATIENCE: u32 = 3;
+
+/// A run that ended.
+#[derive(Debug)]
+pub struct Simulated {
+    /// What ran.
+    pub due: Due,
+    /// How it ended.
+    pub outcome: ditto_sandbox::Outcome,
+    /// Hash of the reads and their answers.
+    pub reads: B256,
+}
+
+/// The stage.
+pub struct Simulate {
+    /// The sandbox.
+    pub sandbox: Sandbox,
+    /// A performer's limits.
+    pub limits: Limits,
+    /// Recent slots.
+    pub board: Arc<Board>,
+    /// Where ended runs go.
+    pub build: Outbox<Simulated>,
+}
+
+impl Handler for Simulate {
+    type Item = Due;
+    const OUTCOMES: &'static [Outcome] = &[
+        "calls",
+        "nothing_to_do",
+        "threw",
+        "timed_out",
+        "out_of_memory",
+        "too_many_reads",
+        "output_too_large",
+        "code_too_large",
+        "forbidden_import",
+        "unsupported_chain",
+        "read_failed",
+        "bad_output",
+        "crashed",
+        "busy",
+    ];
+
+    async fn handle(&self, due: Due, _deadline: Deadline) -> Outcome {
+        let patience = if due.context.own_rank == Some(0) { 1 } else { ATTESTER_PATIENCE };
+        let job = Job { code: due.code.clone(), input: input(&due), limits: self.limits.times(patience) };
+        let reader = Arc::new(Reader { reads: due.context.reads.clone(), runtime: Handle::current() });
+        let (done, ended) = oneshot::channel();
+        // Whoever waited has gone only when the stage was stopped.
+        let submitted = self.sandbox.submit(job, reader, Box::new(move |report| drop(done.send(report))));
+        let report: Report = match (submitted, ended) {
+            (Ok(()), ended) => match ended.await {
+                Ok(report) => report,
+                Err(_) => return "crashed",
+            },
+            (Err(_), _) => return "busy",
+        };
+        let kind = report.outcome.kind();
+        metrics::counter!("ditto_operator_simulations_total", "outcome" => kind).increment(1);
+        metrics::histogram!("ditto_operator_simulation_seconds").record(report.wall.as_secs_f64());
+        metrics::histogram!("ditto_operator_simulation_memory_bytes").record(report.peak_memory_bytes as f64);
+        self.board.note(due.context.slot, |counts| counts.simulated += 1);
+        if !matches!(report.outcome, ditto_sandbox::Outcome::Calls(_) | ditto_sandbox::Outcome::NothingToDo) {
+            tracing::info!(slot = due.context.slot, occurrence = %due.occurrence, outcome = ?report.outcome, "a run failed");
+        }
+        let (context, reads) = (due.context.clone(), hash_reads(&report.reads));
+        let _refused = self.build.send(Simulated { due, outcome: report.outcome, reads }, context.end).await.is_err();
+        kind
+    }
+}
+
+fn input(due: &Due) -> Input {
+    Input {
+        workflow: due.workflow.id.to_string(),
+        occurrence: due.occurrence.number().to_string(),
+        account: due.workflow.account.to_string(),
+        slot: due.occurrence.slot,
+        timestamp_ms: due.context.start_seconds.saturating_mul(1_000),
+        seed: due.context.seed(due.workflow.id).0,
+        args_json: due.workflow.args.clone(),
+        chains: due.context.reads.chain_ids(),
+    }
+}
+
+/// keccak256 over the reads in the order of asking: chain, method, parameters (each with its length) and answer hash.
+fn hash_reads(reads: &[(ReadRequest, [u8; 32])]) -> B256 {
+    let mut bytes = Vec::with_capacity(reads.len() * 128);
+    for (request, answer) in reads {
+        bytes.extend_from_slice(&request.chain_id.to_be_bytes());
+        for text in [&request.method, &request.params] {
+            bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        bytes.extend_from_slice(answer);
+    }
+    keccak256(bytes)
+}
