@@ -40,11 +40,21 @@ library OperationReader {
             function field(tuple, word, from, scratch, into) -> behind {
                 if eq(calldataload(add(tuple, word)), from) {
                     let length := calldataload(add(tuple, from))
-                    // A length that fits calldata cannot overflow what follows.
-                    if lt(length, calldatasize()) {
-                        calldatacopy(scratch, add(add(tuple, from), 0x20), length)
+                    behind := add(from, 0x20)
+                    switch length
+                    case 0 {
+                        // keccak256 of nothing
+                        mstore(into, 0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470)
+                    }
+                    default {
+                        // A length that fits calldata cannot overflow what follows.
+                        if iszero(lt(length, calldatasize())) {
+                            behind := 0
+                            leave
+                        }
+                        calldatacopy(scratch, add(tuple, behind), length)
                         mstore(into, keccak256(scratch, length))
-                        behind := add(add(from, 0x20), and(add(length, 0x1f), not(0x1f)))
+                        behind := add(behind, and(add(length, 0x1f), not(0x1f)))
                     }
                 }
             }
@@ -59,10 +69,15 @@ library OperationReader {
                 paymaster := behind
                 behind := field(start, 0xe0, behind, scratch, add(buffer, 0xe0))
             }
+            // The signature is not part of the hash; its place is checked like the others'.
             let signature := behind
+            let signatureLength := 0
             if behind {
-                // The signature is not part of the hash; its place is checked like the others'.
-                behind := field(start, 0x100, behind, scratch, scratch)
+                signatureLength := calldataload(add(start, signature))
+                behind := mul(
+                    and(eq(calldataload(add(start, 0x100)), signature), lt(signatureLength, calldatasize())),
+                    add(add(signature, 0x20), and(add(signatureLength, 0x1f), not(0x1f)))
+                )
             }
             if and(
                 and(gt(behind, 0), iszero(shr(160, sender))),
@@ -93,7 +108,7 @@ library OperationReader {
                 mstore(add(buffer, 0xe0), chainid())
                 mstore(add(operation, 0x20), keccak256(buffer, 0x100))
 
-                mstore(add(operation, 0x60), calldataload(add(start, signature)))
+                mstore(add(operation, 0x60), signatureLength)
             }
         }
         if (end != 0) operation.gasLimit = executionGas(start) + preVerificationGas(start);

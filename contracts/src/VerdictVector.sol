@@ -78,16 +78,18 @@ library VerdictVector {
     {
         uint256 count = approved.length;
         hashes = new bytes32[](count);
-        vector.consents = new bytes32[](count);
-        vector.gasLimits = new uint256[](count);
-        vector.operations = new uint256[](count + 1);
+        bytes32[] memory consents = new bytes32[](count);
+        uint256[] memory gasLimits = new uint256[](count);
+        uint256[] memory operations = new uint256[](count + 1);
+        (vector.consents, vector.gasLimits, vector.operations) = (consents, gasLimits, operations);
         uint256 base;
         assembly ("memory-safe") {
             base := approved.offset
         }
         uint256 start = base + 32 * count;
         OperationReader.Operation memory operation;
-        for (uint256 i = 0; i < count; ++i) {
+        // Every array here has an entry per operation: indexes need no checks, and cost 24 times.
+        for (uint256 i = 0; i < count;) {
             uint256 offset;
             assembly ("memory-safe") {
                 offset := calldataload(add(base, shl(5, i)))
@@ -98,13 +100,17 @@ library VerdictVector {
                 operation.signatureLength == OperationReader.SESSION_DATA,
                 IAttestationCenter.SessionDataLength(i, operation.signatureLength)
             );
-            hashes[i] = operation.userOpHash;
-            vector.consents[i] = operation.consent;
-            vector.gasLimits[i] = operation.gasLimit;
-            vector.operations[i] = start;
+            assembly ("memory-safe") {
+                i := add(i, 1)
+                let place := shl(5, i)
+                mstore(add(hashes, place), mload(operation))
+                mstore(add(consents, place), mload(add(operation, 0x20)))
+                mstore(add(gasLimits, place), mload(add(operation, 0x40)))
+                mstore(add(operations, place), start)
+            }
             start = end;
         }
-        vector.operations[count] = start;
+        operations[count] = start;
     }
 
     /// The batch's (userOpHash, proof) pairs, and the hashStructs of its rejections, of which the first `rejected` count.
@@ -116,16 +122,23 @@ library VerdictVector {
         bytes calldata verdicts = batch.verdicts;
         bytes32[] calldata proofs = batch.proofs;
         Refused[] calldata refused = batch.refused;
-        pairs = new bytes32[](2 * proofs.length);
+        uint256 count = proofs.length;
+        pairs = new bytes32[](2 * count);
         rejections = new bytes32[](refused.length);
         uint256 approvedSeen;
         uint256 refusedSeen;
-        for (uint256 i = 0; i < proofs.length; ++i) {
-            uint256 verdict = uint8(verdicts[i]);
+        for (uint256 i = 0; i < count;) {
+            uint256 verdict;
             bytes32 userOpHash;
+            assembly ("memory-safe") {
+                verdict := byte(0, calldataload(add(verdicts.offset, i)))
+            }
             if (verdict == VERDICT_APPROVED) {
                 require(approvedSeen < hashes.length, IAttestationCenter.ApprovedCount(hashes.length, approvedSeen + 1));
-                userOpHash = hashes[approvedSeen++];
+                assembly ("memory-safe") {
+                    approvedSeen := add(approvedSeen, 1)
+                    userOpHash := mload(add(hashes, shl(5, approvedSeen)))
+                }
             } else {
                 require(refusedSeen < refused.length, IAttestationCenter.RefusedCount(refused.length, refusedSeen + 1));
                 Refused calldata task = refused[refusedSeen++];
@@ -135,8 +148,12 @@ library VerdictVector {
                         keccak256(abi.encode(USEROP_REJECTION_TYPEHASH, userOpHash, task.smartAccount, verdict));
                 }
             }
-            pairs[2 * i] = userOpHash;
-            pairs[2 * i + 1] = proofs[i];
+            assembly ("memory-safe") {
+                let to := add(add(pairs, 0x20), shl(6, i))
+                mstore(to, userOpHash)
+                mstore(add(to, 0x20), calldataload(add(proofs.offset, shl(5, i))))
+                i := add(i, 1)
+            }
         }
         require(approvedSeen == hashes.length, IAttestationCenter.ApprovedCount(hashes.length, approvedSeen));
         require(refusedSeen == refused.length, IAttestationCenter.RefusedCount(refused.length, refusedSeen));

@@ -304,6 +304,12 @@ contract CertificateTest is Network {
             refused(data, IAttestationCenter.MalformedOperation.selector);
             put(data, offsets[i], offset);
         }
+        // the array's own offsets: operation 1 said to lie where operation 2 lies
+        uint256 array = findWord(data, bytes32(uint256(uint160(accounts[0])))) - 3 * 32;
+        uint256 second = get(data, array + 32);
+        put(data, array + 32, get(data, array + 64));
+        refused(data, IAttestationCenter.MalformedOperation.selector);
+        put(data, array + 32, second);
         uint256 sender = get(data, word);
         put(data, word, sender | (1 << 200));
         refused(data, IAttestationCenter.MalformedOperation.selector);

@@ -291,9 +291,9 @@ contract HandoverTest is Network {
         check(went, "enough is enough");
     }
 
-    /// At the smallest sufficient gas, with an operation that burns all of its limits in validation and thereby fails the batch:
+    /// From the smallest sufficient gas up, with an operation that burns all of its limits in validation and thereby fails the batch:
     /// whatever is not executed is neither consumed nor settled.
-    function test_burning_validation_at_minimal_gas() public {
+    function test_burning_validation_with_little_gas() public {
         HostileAccount account = new HostileAccount();
         account.set(true, address(0), "");
         PackedUserOperation[] memory ops = recordOperations(5);
@@ -301,17 +301,36 @@ contract HandoverTest is Network {
         ops[4].accountGasLimits = bytes32((uint256(1_500_000) << 128) | 10_000);
         IEntryPointDeposits(ENTRY_POINT).depositTo{value: 1 ether}(address(account));
         Submission memory s = submissionOf(ops, approvals(5), firstOf(4));
-        uint256 gas_ = center.requiredGas(ops) + 420_000;
-        vm.prank(AGGREGATOR);
-        center.submit{gas: gas_}(s.proposal, s.performerSignature, s.batch, s.certificate);
-        uint256 done = center.done(center.proposalDigest(s.proposal), 0);
-        for (uint256 i = 0; i < 4; ++i) {
-            eq(recorded(i), (done >> i) & 1, "settled is executed");
+        uint256 least = center.requiredGas(ops);
+        bytes32 digest = center.proposalDigest(s.proposal);
+        uint256 state = vm.snapshotState();
+        (uint256 starved, uint256 complete) = (0, 0);
+        for (uint256 more = 250_000; more <= 1_500_000; more += 50_000) {
+            vm.recordLogs();
+            vm.prank(AGGREGATOR);
+            try center.submit{gas: least + more}(s.proposal, s.performerSignature, s.batch, s.certificate) {
+                starved += notEnoughGas(vm.getRecordedLogs());
+            } catch (bytes memory reason) {
+                eq(bytes4(reason), IAttestationCenter.InsufficientGas.selector, "reverts only for the demand");
+                vm.getRecordedLogs();
+            }
+            uint256 done = center.done(digest, 0);
+            for (uint256 i = 0; i < 4; ++i) {
+                eq(recorded(i), (done >> i) & 1, "settled is executed");
+            }
+            eq(done >> 4, 0, "the burner is not settled");
+            if (done == 15) ++complete;
+            vm.revertToState(state);
         }
-        eq(done >> 4, 0, "the burner is not settled");
-        // then with plenty
-        submit(s);
-        eq(counter.total(), 4, "all good ones");
+        check(starved != 0, "some were left undone for want of gas, by name");
+        check(complete != 0, "with more gas all good ones execute");
+    }
+
+    function notEnoughGas(Vm.Log[] memory logs) internal pure returns (uint256 count) {
+        for (uint256 i = 0; i < logs.length; ++i) {
+            if (logs[i].topics[0] != OperationFailed.selector) continue;
+            if (bytes4(abi.decode(logs[i].data, (bytes))) == IDittoHook.NotEnoughGas.selector) ++count;
+        }
     }
 
     function test_beneficiary_that_cannot_be_paid() public {
