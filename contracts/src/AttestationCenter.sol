@@ -201,7 +201,9 @@ contract AttestationCenter is IAttestationCenter, SignedTypes, Ownable, Reentran
             uint256 both = uint256(operation.accountGasLimits);
             limits += (both >> 128) + uint128(both) + operation.preVerificationGas;
             bytes calldata paymaster = operation.paymasterAndData;
-            if (paymaster.length >= 52) limits += uint128(bytes16(paymaster[20:36])) + uint128(bytes16(paymaster[36:52]));
+            if (paymaster.length >= 52) {
+                limits += uint128(bytes16(paymaster[20:36])) + uint128(bytes16(paymaster[36:52]));
+            }
         }
         return HandoverGas.required(operations.length, limits);
     }

@@ -32,8 +32,7 @@ library Bls {
     uint256 internal constant P_LOW = 0x64774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab;
 
     // -G2 generator: x as in the generator, y negated.
-    bytes private constant NEGATED_G2_GENERATOR = 
-        hex"00000000000000000000000000000000024aa2b2f08f0a91260805272dc51051"
+    bytes private constant NEGATED_G2_GENERATOR = hex"00000000000000000000000000000000024aa2b2f08f0a91260805272dc51051"
         hex"c6e47ad4fa403b02b4510b647ae3d1770bac0326a805bbefd48056c8c121bdb8"
         hex"0000000000000000000000000000000013e02b6052719f607dacd3a088274f65"
         hex"596bd0d09920b61ab5da61bbdc7f5049334cf11213945d57e5ac7d055d042b7e"
@@ -94,7 +93,9 @@ library Bls {
                 mstore(add(scratch, 0xa1), P_HIGH)
                 mstore(add(scratch, 0xc1), P_LOW)
                 if iszero(staticcall(gas(), MODEXP, scratch, 0xe1, scratch, 0x40)) { wrong := MODEXP }
-                if iszero(staticcall(gas(), MAP_FP_TO_G1, scratch, 0x40, into, 0x80)) { wrong := MAP_FP_TO_G1 }
+                if iszero(staticcall(gas(), MAP_FP_TO_G1, scratch, 0x40, into, 0x80)) {
+                    wrong := MAP_FP_TO_G1
+                }
             }
             failed := mapHalf(add(buffer, 0x100), b1, b2, buffer)
             failed := or(failed, mapHalf(add(buffer, 0x100), b3, b4, add(buffer, 0x80)))

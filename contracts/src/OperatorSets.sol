@@ -68,8 +68,9 @@ abstract contract OperatorSets is IOBLS {
         State memory state = _state;
         if (setId == 0) return false;
         if (setId == state.currentSetId) return true;
-        return setId + 1 == state.currentSetId
-            && block.timestamp <= uint256(_sets[setId].supersededAt) + state.graceSeconds;
+        return
+            setId + 1 == state.currentSetId
+                && block.timestamp <= uint256(_sets[setId].supersededAt) + state.graceSeconds;
     }
 
     /// @inheritdoc IOBLS
@@ -132,10 +133,7 @@ abstract contract OperatorSets is IOBLS {
         view
         returns (uint256 signedPower, uint256 totalPower)
     {
-        require(
-            (signature[0] | signature[1] | signature[2] | signature[3]) != 0,
-            SignatureAtInfinity()
-        );
+        require((signature[0] | signature[1] | signature[2] | signature[3]) != 0, SignatureAtInfinity());
         Snapshot storage snapshot = _known(setId);
         uint256 size = snapshot.size;
         totalPower = snapshot.totalPower;
@@ -146,7 +144,9 @@ abstract contract OperatorSets is IOBLS {
         uint256 count;
         (signedPower, count) = _sumPower(blob + HEADER, size, signers);
         require(count != 0, NoSigners());
-        if (_state.jailedCount != 0) (signedPower, totalPower) = _withoutJailed(snapshot, blob + HEADER, size, signers, signedPower, totalPower);
+        if (_state.jailedCount != 0) {
+            (signedPower, totalPower) = _withoutJailed(snapshot, blob + HEADER, size, signers, signedPower, totalPower);
+        }
 
         uint256 key = _aggregate(snapshot, blob, size, signers, count);
         require(!Bls.isInfinity(key, Bls.G2_SIZE), AggregateAtInfinity());
@@ -188,13 +188,11 @@ abstract contract OperatorSets is IOBLS {
 
     /// Sum of the signers' keys: the signers added, or the others subtracted from the sum of all.
     /// @return sum memory address of 256 bytes
-    function _aggregate(
-        Snapshot storage snapshot,
-        uint256 blob,
-        uint256 size,
-        bytes calldata signers,
-        uint256 count
-    ) private view returns (uint256 sum) {
+    function _aggregate(Snapshot storage snapshot, uint256 blob, uint256 size, bytes calldata signers, uint256 count)
+        private
+        view
+        returns (uint256 sum)
+    {
         bool subtract = 2 * count > size;
         uint256 left = subtract ? size - count : count;
         sum = _at(new bytes(2 * Bls.G2_SIZE)); // infinity, and room for the next point
@@ -239,7 +237,9 @@ abstract contract OperatorSets is IOBLS {
     {
         bytes memory copy = key;
         infinite = Bls.isInfinity(_at(copy), Bls.G2_SIZE);
-        if (infinite || (possession[0] | possession[1] | possession[2] | possession[3]) == 0) return (infinite, false, address(0));
+        if (infinite || (possession[0] | possession[1] | possession[2] | possession[3]) == 0) {
+            return (infinite, false, address(0));
+        }
         possessed = Bls.verify(Bls.DST_POSSESSION, message, possession, _at(copy));
         bytes memory compact = new bytes(Bls.G2_COMPACT);
         Bls.compactG2(_at(copy), _at(compact));

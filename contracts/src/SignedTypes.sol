@@ -56,9 +56,7 @@ abstract contract SignedTypes is IAttestationCenter, EIP712 {
         for (uint256 i = 0; i < rejected.length; ++i) {
             rejections[i] = _rejectionHash(rejected[i]);
         }
-        return _verdictDigest(
-            proposal, keccak256(abi.encodePacked(approvals)), keccak256(abi.encodePacked(rejections))
-        );
+        return _verdictDigest(proposal, keccak256(abi.encodePacked(approvals)), keccak256(abi.encodePacked(rejections)));
     }
 
     /// @param approved keccak256 of the consents' hashStructs

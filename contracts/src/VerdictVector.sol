@@ -63,7 +63,7 @@ library VerdictVector {
             for { let i := 0 } lt(i, verdicts.length) { i := add(i, 1) } {
                 switch byte(0, calldataload(add(verdicts.offset, i)))
                 case 0 { approved := or(approved, shl(i, 1)) }
-                case 255 { }
+                case 255 {}
                 default { rejected := or(rejected, shl(i, 1)) }
             }
         }

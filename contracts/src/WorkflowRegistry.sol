@@ -105,8 +105,9 @@ contract WorkflowRegistry is IWorkflowRegistry {
         Record storage record = _records[id];
         if (record.account == address(0) || record.cancelled) return false;
         Workflow memory workflow = abi.decode(CodeStore.read(record.chunk), (Workflow));
-        return block.timestamp >= workflow.validAfter
-            && (workflow.validUntil == 0 || block.timestamp <= workflow.validUntil);
+        return
+            block.timestamp >= workflow.validAfter
+                && (workflow.validUntil == 0 || block.timestamp <= workflow.validUntil);
     }
 
     /// @inheritdoc IWorkflowRegistry

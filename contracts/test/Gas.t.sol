@@ -62,9 +62,8 @@ contract GasTest is Network {
         uint256 state = vm.snapshotState();
         Submission memory s = submissionOf(recordOperations(count), approvals(count), firstOf(signers));
         vm.etch(ENTRY_POINT, type(IdleEntryPoint).runtimeCode);
-        bytes memory data = abi.encodeCall(
-            IAttestationCenter.submit, (s.proposal, s.performerSignature, s.batch, s.certificate)
-        );
+        bytes memory data =
+            abi.encodeCall(IAttestationCenter.submit, (s.proposal, s.performerSignature, s.batch, s.certificate));
         submit(s);
         used = vm.lastCallGas().gasTotalUsed - calldataGas(data);
         vm.revertToState(state);
@@ -115,7 +114,9 @@ contract GasTest is Network {
         submit(s);
         uint256 total = ValidatingEntryPoint(ENTRY_POINT).total();
         uint256 worst = ValidatingEntryPoint(ENTRY_POINT).worst();
-        print("validation, 24 accounts' first occurrences (frames, and the call with its cold account) | gas | per operation");
+        print(
+            "validation, 24 accounts' first occurrences (frames, and the call with its cold account) | gas | per operation"
+        );
         row("all                                      | ", total, BATCH);
         row("worst                                    | ", worst, 1);
         check(total <= 40_000 * BATCH && worst <= 40_000, "validation above 40,000 per operation");

@@ -7,9 +7,13 @@ import "./Network.sol";
 
 /// A beneficiary that refuses to be paid.
 contract Unpayable {
-    function submit(IAttestationCenter center, Proposal calldata p, bytes calldata sig, Batch calldata b, Certificate calldata c)
-        external
-    {
+    function submit(
+        IAttestationCenter center,
+        Proposal calldata p,
+        bytes calldata sig,
+        Batch calldata b,
+        Certificate calldata c
+    ) external {
         center.submit(p, sig, b, c);
     }
 }
@@ -51,7 +55,10 @@ contract HandoverTest is Network {
     }
 
     /// Submits five operations with a bad one in the middle; the four others must execute.
-    function among(PackedUserOperation memory bad) internal returns (Submission memory s, uint256 failures, bytes memory reason) {
+    function among(PackedUserOperation memory bad)
+        internal
+        returns (Submission memory s, uint256 failures, bytes memory reason)
+    {
         PackedUserOperation[] memory ops = recordOperations(5);
         ops[2] = bad;
         s = submissionOf(ops, approvals(5), firstOf(4));
@@ -194,9 +201,7 @@ contract HandoverTest is Network {
         HostileAccount account = new HostileAccount();
         PackedUserOperation[] memory stolen = new PackedUserOperation[](1);
         stolen[0] = recordOperation(4);
-        account.set(
-            false, ENTRY_POINT, abi.encodeCall(IEntryPoint.handleOps, (stolen, payable(address(account))))
-        );
+        account.set(false, ENTRY_POINT, abi.encodeCall(IEntryPoint.handleOps, (stolen, payable(address(account)))));
         PackedUserOperation memory bad = recordOperation(2);
         bad.sender = address(account);
         bad.accountGasLimits = bytes32((uint256(600_000) << 128) | 150_000);
@@ -204,7 +209,15 @@ contract HandoverTest is Network {
         among(bad);
         check(account.returned().length != 0, "the EntryPoint refused");
         // and it cannot pose as the neighbour towards the module
-        account.set(false, address(module), abi.encodeWithSignature("validateUserOp((address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes),bytes32)", stolen[0], hashOf(stolen[0])));
+        account.set(
+            false,
+            address(module),
+            abi.encodeWithSignature(
+                "validateUserOp((address,uint256,bytes,bytes,bytes32,uint256,bytes32,bytes,bytes),bytes32)",
+                stolen[0],
+                hashOf(stolen[0])
+            )
+        );
         account.validateUserOp(bad, 0, 0);
         eq(bytes4(account.returned()), IDittoValidatorModule.OnlySender.selector, "sender only");
     }

@@ -142,11 +142,12 @@ contract ModuleTest is Network {
         uint256 nonce = occurrence(3);
         validate(op(SESSION_KEY, nonce, 0, 0));
         check(module.isSpent(address(account), nonce), "spent");
-        check(!module.isSpent(address(account), nonce + 1) && !module.isSpent(address(account), nonce ^ 256), "others not");
-        check(!module.isSpent(accounts[0], nonce), "per account");
-        bytes memory reason = abi.encodeWithSelector(
-            IDittoValidatorModule.OccurrenceAlreadySpent.selector, address(account), nonce
+        check(
+            !module.isSpent(address(account), nonce + 1) && !module.isSpent(address(account), nonce ^ 256), "others not"
         );
+        check(!module.isSpent(accounts[0], nonce), "per account");
+        bytes memory reason =
+            abi.encodeWithSelector(IDittoValidatorModule.OccurrenceAlreadySpent.selector, address(account), nonce);
         revertsWith(op(SESSION_KEY, nonce, 0, 0), reason);
         revertsWith(op(address(2), nonce, 5, 0), reason); // nor under another session
         address[] memory list = new address[](2);
@@ -237,7 +238,8 @@ contract ModuleTest is Network {
         account.call(address(module), enable);
         for (uint160 i = 2; i < 64; ++i) {
             account.call(
-                address(module), abi.encodeCall(IDittoValidatorModule.enableSession, (Session(address(1000 + i), 0, 0, 0)))
+                address(module),
+                abi.encodeCall(IDittoValidatorModule.enableSession, (Session(address(1000 + i), 0, 0, 0)))
             );
         }
         enable = abi.encodeCall(IDittoValidatorModule.enableSession, (Session(address(3), 0, 0, 0)));

@@ -86,9 +86,8 @@ abstract contract Network {
         uint64 nonce = vm.getNonce(address(this));
         address hookAt = vm.computeCreateAddress(address(this), nonce + 1);
         address centerAt = vm.computeCreateAddress(address(this), nonce + 2);
-        module = IDittoValidatorModule(
-            vm.deployCode("DittoValidatorModule.sol:DittoValidatorModule", abi.encode(hookAt))
-        );
+        module =
+            IDittoValidatorModule(vm.deployCode("DittoValidatorModule.sol:DittoValidatorModule", abi.encode(hookAt)));
         hook = IDittoHook(vm.deployCode("DittoHook.sol:DittoHook", abi.encode(ENTRY_POINT, centerAt, module)));
         center = IAttestationCenter(
             vm.deployCode(
@@ -97,9 +96,7 @@ abstract contract Network {
             )
         );
         center.setTaskDefinition(TASK, TaskDefinition(2, 3, 1, 3, 1, true));
-        factory = IAccountFactory(
-            vm.deployCode("DittoAccountFactory.sol:DittoAccountFactory", abi.encode(ENTRY_POINT))
-        );
+        factory = IAccountFactory(vm.deployCode("DittoAccountFactory.sol:DittoAccountFactory", abi.encode(ENTRY_POINT)));
         counter = ICounter(vm.deployCode("OccurrenceCounter.sol:OccurrenceCounter"));
         mischief = vm.deployCode("Mischief.sol:Mischief");
         for (uint256 i = 0; i < size; ++i) {
@@ -171,7 +168,8 @@ abstract contract Network {
         op.accountGasLimits = bytes32((uint256(120_000) << 128) | 150_000);
         op.preVerificationGas = 50_000;
         op.gasFees = bytes32((uint256(1 gwei) << 128) | 1 gwei);
-        op.signature = sessionData(SESSION_KEY, occurrence(workflow), uint48(block.timestamp - 60), uint48(block.timestamp + 60));
+        op.signature =
+            sessionData(SESSION_KEY, occurrence(workflow), uint48(block.timestamp - 60), uint48(block.timestamp + 60));
     }
 
     function recordOperation(uint256 i) internal view returns (PackedUserOperation memory) {
@@ -235,7 +233,11 @@ abstract contract Network {
         );
     }
 
-    function batchOf(PackedUserOperation[] memory ops, bytes memory verdicts) internal view returns (Batch memory batch) {
+    function batchOf(PackedUserOperation[] memory ops, bytes memory verdicts)
+        internal
+        view
+        returns (Batch memory batch)
+    {
         uint256 approved;
         for (uint256 i = 0; i < ops.length; ++i) {
             if (verdicts[i] == 0) ++approved;

@@ -10,12 +10,18 @@ contract OperatorsTest is Network {
         deployNetwork(5);
     }
 
-    function candidate(uint256 secret, address controller) internal view returns (bytes memory key, bytes32[4] memory possession) {
+    function candidate(uint256 secret, address controller)
+        internal
+        view
+        returns (bytes memory key, bytes32[4] memory possession)
+    {
         key = Signing.publicKey(secret);
         possession = Signing.possession(secret, obls.possessionMessage(controller, key));
     }
 
-    function registerReverts(address controller, bytes memory key, bytes32[4] memory possession, bytes memory reason) internal {
+    function registerReverts(address controller, bytes memory key, bytes32[4] memory possession, bytes memory reason)
+        internal
+    {
         vm.prank(controller);
         vm.expectRevert(reason);
         obls.register(key, possession, address(0x51));
@@ -82,7 +88,9 @@ contract OperatorsTest is Network {
 
     function test_registered_once() public {
         (bytes memory key, bytes32[4] memory possession) = candidate(operators[0].secret, address(0xbad));
-        registerReverts(address(0xbad), key, possession, abi.encodeWithSelector(IOBLS.KeyInUse.selector, keccak256(key)));
+        registerReverts(
+            address(0xbad), key, possession, abi.encodeWithSelector(IOBLS.KeyInUse.selector, keccak256(key))
+        );
         (key, possession) = candidate(42, operators[0].controller);
         registerReverts(
             operators[0].controller,

@@ -65,7 +65,9 @@ contract VectorsTest is Network {
         for (uint256 i = 0; vm.keyExistsJson(bls, item("aggregates", i, "")); ++i) {
             uint256 sum;
             for (uint256 m = 0; vm.keyExistsJson(bls, item("aggregates", i, item("members", m, ""))); ++m) {
-                sum = addmod(sum, secret(vm.parseJsonUint(bls, item("aggregates", i, item("members", m, "")))), Signing.R);
+                sum = addmod(
+                    sum, secret(vm.parseJsonUint(bls, item("aggregates", i, item("members", m, "")))), Signing.R
+                );
             }
             bytes32 message = vm.parseJsonBytes32(bls, item("aggregates", i, ".message"));
             eq(
@@ -156,7 +158,11 @@ contract VectorsTest is Network {
     function test_digests() public view {
         uint256 i;
         for (i = 0; vm.keyExistsJson(eip712, item("proposals", i, "")); ++i) {
-            eq(center.proposalDigest(proposal(i)), vm.parseJsonBytes32(eip712, item("proposals", i, ".digest")), "proposal");
+            eq(
+                center.proposalDigest(proposal(i)),
+                vm.parseJsonBytes32(eip712, item("proposals", i, ".digest")),
+                "proposal"
+            );
         }
         eq(i, 2, "proposals");
         for (i = 0; vm.keyExistsJson(eip712, item("consents", i, "")); ++i) {
@@ -234,7 +240,11 @@ contract VectorsTest is Network {
         eq(operation.gasLimit, 380_018, "gas limits with a paymaster");
     }
 
-    function read(PackedUserOperation[] calldata ops) external view returns (OperationReader.Operation memory operation) {
+    function read(PackedUserOperation[] calldata ops)
+        external
+        view
+        returns (OperationReader.Operation memory operation)
+    {
         uint256 start;
         assembly {
             start := add(ops.offset, 0x20)

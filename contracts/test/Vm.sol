@@ -72,8 +72,7 @@ function check(bool condition, string memory what) pure {
 
 /// forge prints calls to this address.
 function print(string memory line) view {
-    (bool ok,) = address(0x000000000000000000636F6e736F6c652e6c6f67).staticcall(
-        abi.encodeWithSignature("log(string)", line)
-    );
+    (bool ok,) =
+        address(0x000000000000000000636F6e736F6c652e6c6f67).staticcall(abi.encodeWithSignature("log(string)", line));
     ok;
 }

@@ -7,12 +7,7 @@ import {Proposal, UserOpConsent, UserOpRejection, Batch, Certificate, TaskDefini
 /// @title Accepts certified batches on a target chain.
 interface IAttestationCenter {
     event BatchCertified(
-        bytes32 indexed proposal,
-        uint16 index,
-        uint64 indexed slot,
-        uint32 setId,
-        bytes signers,
-        uint256 handedOver
+        bytes32 indexed proposal, uint16 index, uint64 indexed slot, uint32 setId, bytes signers, uint256 handedOver
     );
     event TaskRejected(bytes32 indexed proposal, bytes32 indexed userOpHash, uint8 reason);
     event TaskDefinitionSet(uint16 indexed id, TaskDefinition definition);
