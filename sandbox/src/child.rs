@@ -17,7 +17,8 @@ const CHUNK: usize = 64 << 10;
 
 pub(crate) fn run(engine: Engine, socket: OwnedFd) -> ! {
     // The host is trusted: its frames need no bound but the type's.
-    let mut wire = Wire { socket, decoder: Decoder::new(u32::MAX as usize), limits: Default::default(), asked: 0, answered: 0 };
+    let mut wire =
+        Wire { socket, decoder: Decoder::new(u32::MAX as usize), limits: Default::default(), asked: 0, answered: 0 };
     let Some((tag, payload)) = wire.receive() else { exit() };
     let Some((head, code)) = message::read_job(tag, &payload) else { exit() };
     wire.limits = head.limits.clone();
@@ -75,7 +76,9 @@ impl Wire {
 impl Port for Wire {
     fn read(&mut self, chain_id: u64, method: &str, params: &str) {
         if method.len() + params.len() > self.limits.read_request_bytes as usize {
-            self.end(Outcome::BadOutput { message: format!("a read's parameters exceed {} bytes", self.limits.read_request_bytes) });
+            self.end(Outcome::BadOutput {
+                message: format!("a read's parameters exceed {} bytes", self.limits.read_request_bytes),
+            });
         }
         self.asked += 1;
         let mut out = Vec::new();

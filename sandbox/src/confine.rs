@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, Scope};
-use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -88,7 +90,7 @@ pub(crate) fn child_filter() -> Result<BpfProgram, ConfineError> {
 pub(crate) fn confine_zygote() -> Result<(), ConfineError> {
     set(libc::PR_SET_NO_NEW_PRIVS, 1, "no new privileges")?;
     // As far as the kernel has it: the filter below allows no call that opens anything, so this is the second lock.
-    let _ = no_files();
+    no_files().ok();
     seccompiler::apply_filter(&filter(CHILD.into_iter().chain(ZYGOTE))?)?;
     Ok(())
 }
@@ -112,7 +114,12 @@ pub(crate) struct ChildLimits {
 }
 
 /// Confines a fresh child to its one socket.
-pub(crate) fn confine_child(socket: i32, zygote: i32, filter: &BpfProgram, limits: &ChildLimits) -> Result<(), ConfineError> {
+pub(crate) fn confine_child(
+    socket: i32,
+    zygote: i32,
+    filter: &BpfProgram,
+    limits: &ChildLimits,
+) -> Result<(), ConfineError> {
     set(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong, "parent-death signal")?;
     // SAFETY: takes nothing and cannot fail.
     if unsafe { libc::getppid() } != zygote {

@@ -16,7 +16,10 @@ pub(crate) const OXC: &str = "0.146.0";
 pub fn engine_id() -> [u8; 32] {
     static ID: OnceLock<[u8; 32]> = OnceLock::new();
     *ID.get_or_init(|| {
-        let mut text = format!("ditto-engine/1\ndeno_core {DENO_CORE} {BACKEND}\noxc {OXC}\nlimits {}\n", limits::DEFAULTS_VERSION);
+        let mut text = format!(
+            "ditto-engine/1\ndeno_core {DENO_CORE} {BACKEND}\noxc {OXC}\nlimits {}\n",
+            limits::DEFAULTS_VERSION
+        );
         for (name, source) in engine::SOURCES {
             text.push_str(&format!("{name} {}\n", keccak256(source)));
         }

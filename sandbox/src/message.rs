@@ -6,7 +6,12 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{frame, job::Input, limits::Limits, outcome::{Call, Outcome}};
+use crate::{
+    frame,
+    job::Input,
+    limits::Limits,
+    outcome::{Call, Outcome},
+};
 
 const JOB: u8 = 1;
 const ANSWER: u8 = 2;
@@ -39,7 +44,8 @@ pub(crate) enum FromChild {
 pub(crate) fn frame_bound(limits: &Limits) -> usize {
     // Each call adds four bytes of length to its 52 of output, hence the eighth on top.
     let output = limits.output_bytes as usize;
-    let largest = (output + output / 8).max(limits.read_request_bytes as usize).max(limits.log_line_bytes as usize).max(4_096);
+    let largest =
+        (output + output / 8).max(limits.read_request_bytes as usize).max(limits.log_line_bytes as usize).max(4_096);
     largest + 64
 }
 
@@ -131,7 +137,9 @@ pub(crate) fn from_child(tag: u8, payload: &[u8], limits: &Limits) -> Result<Fro
             if rest.len() > limits.read_request_bytes as usize {
                 return Err(MessageError::Limit("read"));
             }
-            let Some((method, params)) = rest.split_at_checked(u16::from_le_bytes(*length) as usize) else { return Err(short) };
+            let Some((method, params)) = rest.split_at_checked(u16::from_le_bytes(*length) as usize) else {
+                return Err(short);
+            };
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| MessageError::Malformed("read"));
             Ok(FromChild::Read { chain_id: u64::from_le_bytes(*chain), method: text(method)?, params: text(params)? })
         }
@@ -196,11 +204,13 @@ mod tests {
     use super::*;
 
     fn outcomes() -> impl Strategy<Value = Outcome> {
-        let call = (any::<[u8; 20]>(), any::<[u8; 32]>(), prop::collection::vec(any::<u8>(), 0..100)).prop_map(|(to, value, data)| Call { to, value, data });
+        let call = (any::<[u8; 20]>(), any::<[u8; 32]>(), prop::collection::vec(any::<u8>(), 0..100))
+            .prop_map(|(to, value, data)| Call { to, value, data });
         prop_oneof![
             prop::collection::vec(call, 1..10).prop_map(Outcome::Calls),
             Just(Outcome::NothingToDo),
-            ("[a-z é]{0,40}", prop::option::of(1u32..1_000)).prop_map(|(message, line)| Outcome::Threw { message, line }),
+            ("[a-z é]{0,40}", prop::option::of(1u32..1_000))
+                .prop_map(|(message, line)| Outcome::Threw { message, line }),
             Just(Outcome::OutOfMemory),
             Just(Outcome::OutputTooLarge),
             "[a-z:/]{0,40}".prop_map(|specifier| Outcome::ForbiddenImport { specifier }),

@@ -23,7 +23,10 @@ pub enum Outcome {
     /// `run` returned nothing, or an empty array.
     NothingToDo,
     /// An exception nobody caught, a syntax error, a promise that never settled. `line` is the author's TypeScript line.
-    Threw { message: String, line: Option<u32> },
+    Threw {
+        message: String,
+        line: Option<u32>,
+    },
     /// The deadline passed.
     TimedOut,
     OutOfMemory,
@@ -32,13 +35,19 @@ pub enum Outcome {
     /// The source exceeds `code_bytes`, or its brackets nest deeper than `code_nesting`.
     CodeTooLarge,
     /// An import of something that is not on the list of packages, or a dynamic import.
-    ForbiddenImport { specifier: String },
+    ForbiddenImport {
+        specifier: String,
+    },
     /// `ctx.chain(id)` with a chain that the job does not support.
-    UnsupportedChain { id: u64 },
+    UnsupportedChain {
+        id: u64,
+    },
     /// A read was answered `Failed`.
     ReadFailed,
     /// `run` returned something that is not calls; the message names the field.
-    BadOutput { message: String },
+    BadOutput {
+        message: String,
+    },
     /// The child died or broke its protocol.
     Crashed,
 }
@@ -88,6 +97,13 @@ pub struct Report {
 impl Report {
     /// A run that never reached a child.
     pub(crate) fn without_run(outcome: Outcome) -> Self {
-        Report { outcome, reads: Vec::new(), logs: Vec::new(), wall: Duration::ZERO, cpu: Duration::ZERO, peak_memory_bytes: 0 }
+        Report {
+            outcome,
+            reads: Vec::new(),
+            logs: Vec::new(),
+            wall: Duration::ZERO,
+            cpu: Duration::ZERO,
+            peak_memory_bytes: 0,
+        }
     }
 }

@@ -62,7 +62,9 @@ impl Sandbox {
             bells.push(bell);
             threads.push(std::thread::Builder::new().name(format!("sandbox-{index}")).spawn(move || worker.work())?);
         }
-        let sandbox = Sandbox { shared: Arc::new(Shared { jobs, bells, turn: AtomicUsize::new(0), threads: Mutex::new(threads) }) };
+        let sandbox = Sandbox {
+            shared: Arc::new(Shared { jobs, bells, turn: AtomicUsize::new(0), threads: Mutex::new(threads) }),
+        };
         for _ in 0..config.workers {
             let patience = Duration::from_millis(config.zygote_patience_ms) + Duration::from_secs(1);
             match ready.recv_timeout(patience) {
@@ -98,7 +100,7 @@ impl Sandbox {
             let sender = sender.clone();
             let done = Box::new(move |report| {
                 // The receiver waits below; it cannot be gone.
-                let _ = sender.send(report);
+                sender.send(report).ok();
             });
             if self.submit(job.clone(), reads.clone(), done).is_ok() {
                 break;

@@ -39,10 +39,19 @@ pub(crate) enum News {
     /// The engine is loaded.
     Ready,
     /// The child runs; its pidfd comes along.
-    Forked { token: u64 },
-    ForkFailed { token: u64, errno: u32 },
-    /// The child is gone for good: its wait status, processor time in microseconds, largest resident set in bytes.
-    Reaped { token: u64, status: u32, cpu_us: u64, peak_bytes: u64 },
+    Forked {
+        token: u64,
+    },
+    ForkFailed {
+        token: u64,
+        errno: u32,
+    },
+    /// The child is gone for good: its processor time in microseconds, its largest resident set in bytes.
+    Reaped {
+        token: u64,
+        cpu_us: u64,
+        peak_bytes: u64,
+    },
 }
 
 pub(crate) const FORK_BYTES: usize = 24;
@@ -61,13 +70,13 @@ impl Fork {
 
 impl News {
     fn to_bytes(self) -> [u8; NEWS_BYTES] {
-        // The first word is the kind, and the status or errno above it.
+        // The first word is the kind, and the errno above it.
         let kind = |kind: u64, detail: u32| kind | u64::from(detail) << 32;
         words(match self {
             News::Ready => [kind(0, 0), 0, 0, 0],
             News::Forked { token } => [kind(1, 0), token, 0, 0],
             News::ForkFailed { token, errno } => [kind(2, errno), token, 0, 0],
-            News::Reaped { token, status, cpu_us, peak_bytes } => [kind(3, status), token, cpu_us, peak_bytes],
+            News::Reaped { token, cpu_us, peak_bytes } => [kind(3, 0), token, cpu_us, peak_bytes],
         })
     }
 
@@ -78,7 +87,7 @@ impl News {
             0 => News::Ready,
             1 => News::Forked { token },
             2 => News::ForkFailed { token, errno: detail },
-            3 => News::Reaped { token, status: detail, cpu_us, peak_bytes },
+            3 => News::Reaped { token, cpu_us, peak_bytes },
             _ => return None,
         })
     }
@@ -167,7 +176,7 @@ fn serve(memory_ceiling: u64) -> Result<(), ZygoteError> {
         if from_children {
             let mut drop_signals = [0u8; 1024];
             // Coalesced signals carry no count worth reading: every dead child is collected below.
-            let _ = rustix::io::read(&deaths, &mut drop_signals);
+            rustix::io::read(&deaths, &mut drop_signals).ok();
             reap(&mut children, |news| fd_passing::send(control, &news.to_bytes(), None)).map_err(call("send"))?;
         }
         if !from_worker {
@@ -180,15 +189,19 @@ fn serve(memory_ceiling: u64) -> Result<(), ZygoteError> {
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(call("receive")(error)),
         };
-        let (Some(fork), Some(socket)) = (Fork::from_bytes(buffer.get(..length).unwrap_or_default()), socket) else { continue };
+        let (Some(fork), Some(socket)) = (Fork::from_bytes(buffer.get(..length).unwrap_or_default()), socket) else {
+            continue;
+        };
         // SAFETY: the process has one thread, so the child's memory is whole.
         match unsafe { libc::fork() } {
             -1 => {
                 let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0) as u32;
-                fd_passing::send(control, &News::ForkFailed { token: fork.token, errno }.to_bytes(), None).map_err(call("send"))?;
+                fd_passing::send(control, &News::ForkFailed { token: fork.token, errno }.to_bytes(), None)
+                    .map_err(call("send"))?;
             }
             0 => {
-                let limits = ChildLimits { address_space: address_space + 2 * fork.memory_bytes, cpu_seconds: fork.cpu_seconds };
+                let limits =
+                    ChildLimits { address_space: address_space + 2 * fork.memory_bytes, cpu_seconds: fork.cpu_seconds };
                 if confine::confine_child(socket.as_raw_fd(), own_pid, &filter, &limits).is_ok()
                     && let Some(engine) = engine.take()
                 {
@@ -200,7 +213,8 @@ fn serve(memory_ceiling: u64) -> Result<(), ZygoteError> {
             pid => {
                 children.push(Child { pid, token: fork.token });
                 // The child cannot be reaped before we return to the loop, so the number still means it.
-                let pidfd = rustix::process::Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+                let pidfd =
+                    rustix::process::Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
                 let news = News::Forked { token: fork.token }.to_bytes();
                 fd_passing::send(control, &news, pidfd.as_ref().map(|fd| fd.as_fd())).map_err(call("send"))?;
             }
@@ -224,12 +238,16 @@ fn watch_children() -> Result<OwnedFd, ZygoteError> {
     }
 }
 
-fn reap(children: &mut Vec<Child>, mut tell: impl FnMut(News) -> Result<(), rustix::io::Errno>) -> Result<(), rustix::io::Errno> {
+fn reap(
+    children: &mut Vec<Child>,
+    mut tell: impl FnMut(News) -> Result<(), rustix::io::Errno>,
+) -> Result<(), rustix::io::Errno> {
     loop {
         let mut status = 0;
         let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
         // SAFETY: both out-parameters live through the call; a zeroed rusage is a valid one.
-        let (pid, usage) = unsafe { (libc::wait4(-1, &mut status, libc::WNOHANG, usage.as_mut_ptr()), usage.assume_init()) };
+        let (pid, usage) =
+            unsafe { (libc::wait4(-1, &mut status, libc::WNOHANG, usage.as_mut_ptr()), usage.assume_init()) };
         if pid <= 0 {
             return Ok(());
         }
@@ -238,7 +256,6 @@ fn reap(children: &mut Vec<Child>, mut tell: impl FnMut(News) -> Result<(), rust
         let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
         tell(News::Reaped {
             token: child.token,
-            status: status as u32,
             cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime),
             peak_bytes: usage.ru_maxrss as u64 * 1024,
         })?;
@@ -247,7 +264,8 @@ fn reap(children: &mut Vec<Child>, mut tell: impl FnMut(News) -> Result<(), rust
 
 /// The address space this process has now, in bytes; zero when the kernel does not say.
 fn address_space() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok().and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+    let pages =
+        std::fs::read_to_string("/proc/self/statm").ok().and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
     // x86_64 has one page size.
     pages.unwrap_or(0) * 4096
 }

@@ -3,9 +3,16 @@
 
 mod support;
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use alloy::{primitives::{Address, U256}, sol, sol_types::SolCall};
+use alloy::{
+    primitives::{Address, U256},
+    sol,
+    sol_types::SolCall,
+};
 use ditto_sandbox::{Job, Limits, Outcome, ReadAnswer, ReadRequest, SandboxConfig, SandboxError};
 use support::*;
 
@@ -22,14 +29,19 @@ const COUNTER: &str = "0xcccccccccccccccccccccccccccccccccccccccc";
 #[test]
 fn the_examples_do_what_they_say() {
     let sandbox = sandbox(1);
-    let args = format!(r#"{{"chainId":31337,"token":"0x2222222222222222222222222222222222222222","to":"0x3333333333333333333333333333333333333333","amount":"1000000000000000000","counter":"{COUNTER}"}}"#);
+    let args = format!(
+        r#"{{"chainId":31337,"token":"0x2222222222222222222222222222222222222222","to":"0x3333333333333333333333333333333333333333","amount":"1000000000000000000","counter":"{COUNTER}"}}"#
+    );
     let transfer = Job { input: input(&args), ..job(TRANSFER) };
     let rich = always("\"0x0000000000000000000000000000000000000000000000000de0b6b3a7640000\"");
     let report = sandbox.run_blocking(transfer.clone(), rich);
     let Outcome::Calls(calls) = &report.outcome else { panic!("{report:?}") };
     assert_eq!(calls.len(), 2);
     assert_eq!(calls[0].to, [0x22; 20]);
-    assert_eq!(calls[0].data, transferCall { to: Address::repeat_byte(0x33), amount: U256::from(10u64.pow(18)) }.abi_encode());
+    assert_eq!(
+        calls[0].data,
+        transferCall { to: Address::repeat_byte(0x33), amount: U256::from(10u64.pow(18)) }.abi_encode()
+    );
     assert_eq!(calls[1].data, recordCall { occurrence: U256::from((7u128 << 64) | 42) }.abi_encode());
     assert_eq!(report.reads.len(), 1);
     assert_eq!(report.reads[0].0, ReadRequest {
@@ -43,7 +55,9 @@ fn the_examples_do_what_they_say() {
     assert_eq!(report.outcome, Outcome::NothingToDo);
     assert_eq!(report.logs, ["balance 5 does not cover 1000000000000000000"]);
 
-    let args = format!(r#"{{"chainId":31337,"oracle":"0x4444444444444444444444444444444444444444","floor":"100","vault":"0x5555555555555555555555555555555555555555","targetBps":2500,"counter":"{COUNTER}"}}"#);
+    let args = format!(
+        r#"{{"chainId":31337,"oracle":"0x4444444444444444444444444444444444444444","floor":"100","vault":"0x5555555555555555555555555555555555555555","targetBps":2500,"counter":"{COUNTER}"}}"#
+    );
     let job = Job { input: input(&args), ..job(REBALANCE) };
     let report = sandbox.run_blocking(job.clone(), Arc::new(Answers(|_: &ReadRequest| ReadAnswer::Ok(word(99)))));
     let Outcome::Calls(calls) = &report.outcome else { panic!("{report:?}") };
@@ -60,22 +74,51 @@ fn exceptions_carry_the_authors_line() {
     let typed = "interface A {\n  x: number;\n}\nconst f = (a: A): number => {\n  throw new Error(`no ${a.x}`);\n};\nexport default { run() { return f({ x: 1 } as A); } };\n";
     assert_eq!(threw(&run(typed)), ("no 1".into(), Some(5)));
     assert_eq!(threw(&run("\n\nthrow new TypeError('top');")), ("TypeError: top".into(), Some(3)));
-    assert_eq!(threw(&run("export default {\n  async run() {\n    const x: any = null;\n    return x.y;\n  }\n};")).1, Some(4));
+    assert_eq!(
+        threw(&run("export default {\n  async run() {\n    const x: any = null;\n    return x.y;\n  }\n};")).1,
+        Some(4)
+    );
     let (message, line) = threw(&run("export default {\n  run( {\n};"));
     assert!(message.starts_with("SyntaxError"), "{message}");
     assert!(line.is_some());
-    assert_eq!(threw(&run("import { nope } from 'viem';\nexport default { run() { nope(); } };")).0, "SyntaxError: \"viem\" has no export named \"nope\"");
+    assert_eq!(
+        threw(&run("import { nope } from 'viem';\nexport default { run() { nope(); } };")).0,
+        "SyntaxError: \"viem\" has no export named \"nope\""
+    );
     assert!(threw(&run("export const x = 1;")).0.contains("default export"));
     assert_eq!(threw(&sandbox.run_blocking(body("throw 5n;"), none())).0, "threw 5n, which is not an Error");
-    assert_eq!(threw(&sandbox.run_blocking(body("throw Object.create(null);"), none())).0, "threw {}, which is not an Error");
-    assert_eq!(threw(&sandbox.run_blocking(body("throw new Proxy({}, { get() { throw 1; }, getPrototypeOf() { throw 2; } });"), none())).0, "threw a value that cannot be shown");
-    assert!(threw(&sandbox.run_blocking(body("await new Promise(() => {});"), none())).0.starts_with("the run never finished"));
+    assert_eq!(
+        threw(&sandbox.run_blocking(body("throw Object.create(null);"), none())).0,
+        "threw {}, which is not an Error"
+    );
+    assert_eq!(
+        threw(
+            &sandbox.run_blocking(
+                body("throw new Proxy({}, { get() { throw 1; }, getPrototypeOf() { throw 2; } });"),
+                none()
+            )
+        )
+        .0,
+        "threw a value that cannot be shown"
+    );
+    assert!(
+        threw(&sandbox.run_blocking(body("await new Promise(() => {});"), none()))
+            .0
+            .starts_with("the run never finished")
+    );
     let (message, line) = threw(&sandbox.run_blocking(body("Promise.reject(new Error('lost'));"), none()));
     assert_eq!(message, "a promise was rejected and nobody handled it: lost");
     assert_eq!(line, Some(3));
-    assert!(threw(&sandbox.run_blocking(body("Promise.reject(Object.create(null));"), none())).0.contains("nobody handled it"));
+    assert!(
+        threw(&sandbox.run_blocking(body("Promise.reject(Object.create(null));"), none()))
+            .0
+            .contains("nobody handled it")
+    );
     // A handler that comes later is in time.
-    assert_eq!(sandbox.run_blocking(body("const p = Promise.reject(1); await null; await p.catch(() => {});"), none()).outcome, Outcome::NothingToDo);
+    assert_eq!(
+        sandbox.run_blocking(body("const p = Promise.reject(1); await null; await p.catch(() => {});"), none()).outcome,
+        Outcome::NothingToDo
+    );
     assert!(threw(&sandbox.run_blocking(body("const f = () => f(); f();"), none())).0.contains("stack"));
 }
 
@@ -83,24 +126,55 @@ fn exceptions_carry_the_authors_line() {
 fn every_limit_has_its_outcome() {
     let sandbox = sandbox(1);
     let outcome = |text: &str| sandbox.run_blocking(body(text), always("\"0x\"")).outcome;
-    let with = |text: &str, limits: Limits| sandbox.run_blocking(Job { limits, ..body(text) }, always("\"0x1\"")).outcome;
+    let with =
+        |text: &str, limits: Limits| sandbox.run_blocking(Job { limits, ..body(text) }, always("\"0x1\"")).outcome;
     assert_eq!(outcome(""), Outcome::NothingToDo);
     assert_eq!(outcome("return [];"), Outcome::NothingToDo);
     assert_eq!(outcome("const a = []; for (;;) a.push(new Array(1000).fill(1));"), Outcome::OutOfMemory);
     assert_eq!(outcome("let s = 'x'; for (;;) { s += s; s.charCodeAt(3); }").kind(), Outcome::OutOfMemory.kind());
     assert_eq!(outcome("const a = []; for (;;) a.push(new Uint8Array(1 << 20).fill(1));"), Outcome::OutOfMemory);
-    assert_eq!(with("const a = []; for (let i = 0; i < 30; i++) a.push(new Uint8Array(1 << 20).fill(1));", Limits { memory_bytes: 24 << 20, ..Limits::default() }), Outcome::OutOfMemory);
-    assert_eq!(with("const a = []; for (let i = 0; i < 30; i++) a.push(new Uint8Array(1 << 20).fill(1));", Limits::default()), Outcome::NothingToDo);
-    assert_eq!(with("for (let i = 0; i < 5; i++) await ctx.chain(31337).getBlockNumber();", Limits { reads: 4, ..Limits::default() }), Outcome::TooManyReads);
-    assert_eq!(with("for (let i = 0; i < 4; i++) await ctx.chain(31337).getBlockNumber();", Limits { reads: 4, ..Limits::default() }), Outcome::NothingToDo);
+    assert_eq!(
+        with(
+            "const a = []; for (let i = 0; i < 30; i++) a.push(new Uint8Array(1 << 20).fill(1));",
+            Limits { memory_bytes: 24 << 20, ..Limits::default() }
+        ),
+        Outcome::OutOfMemory
+    );
+    assert_eq!(
+        with("const a = []; for (let i = 0; i < 30; i++) a.push(new Uint8Array(1 << 20).fill(1));", Limits::default()),
+        Outcome::NothingToDo
+    );
+    assert_eq!(
+        with(
+            "for (let i = 0; i < 5; i++) await ctx.chain(31337).getBlockNumber();",
+            Limits { reads: 4, ..Limits::default() }
+        ),
+        Outcome::TooManyReads
+    );
+    assert_eq!(
+        with(
+            "for (let i = 0; i < 4; i++) await ctx.chain(31337).getBlockNumber();",
+            Limits { reads: 4, ..Limits::default() }
+        ),
+        Outcome::NothingToDo
+    );
     assert_eq!(outcome("return [{ to: ctx.account, data: '0x' + '00'.repeat(200000) }];"), Outcome::OutputTooLarge);
     assert_eq!(outcome("return Array(1000000).fill({ to: ctx.account });"), Outcome::OutputTooLarge);
-    assert_eq!(with(&format!("// {}", "x".repeat(1000)), Limits { code_bytes: 900, ..Limits::default() }), Outcome::CodeTooLarge);
+    assert_eq!(
+        with(&format!("// {}", "x".repeat(1000)), Limits { code_bytes: 900, ..Limits::default() }),
+        Outcome::CodeTooLarge
+    );
     assert_eq!(outcome(&"(".repeat(5_000)), Outcome::CodeTooLarge);
     assert_eq!(outcome("ctx.chain(5);"), Outcome::UnsupportedChain { id: 5 });
-    assert_eq!(sandbox.run_blocking(job("import fs from 'node:fs';\nexport default { run() { fs.x(); } };"), none()).outcome, Outcome::ForbiddenImport { specifier: "node:fs".into() });
+    assert_eq!(
+        sandbox.run_blocking(job("import fs from 'node:fs';\nexport default { run() { fs.x(); } };"), none()).outcome,
+        Outcome::ForbiddenImport { specifier: "node:fs".into() }
+    );
     assert_eq!(outcome("await import('./x.ts');"), Outcome::ForbiddenImport { specifier: "./x.ts".into() });
-    assert_eq!(sandbox.run_blocking(body("await ctx.chain(31337).getBlockNumber();"), none()).outcome, Outcome::ReadFailed);
+    assert_eq!(
+        sandbox.run_blocking(body("await ctx.chain(31337).getBlockNumber();"), none()).outcome,
+        Outcome::ReadFailed
+    );
     let logs = sandbox.run_blocking(body("for (let i = 0; i < 1000; i++) ctx.log('line', i, { a: 1n });"), none()).logs;
     assert_eq!(logs.len(), 64);
     assert_eq!(logs[1], "line 1 {\"a\":\"1\"}");
@@ -121,7 +195,11 @@ fn bad_output_names_the_field() {
         ("return [{ to: ctx.account, gas: 5n }];", "calls[0].gas: a call has only to, value and data"),
         ("return [null];", "calls[0]: expected { to, value?, data? }, got null"),
     ] {
-        assert_eq!(sandbox.run_blocking(body(code), none()).outcome, Outcome::BadOutput { message: expected.into() }, "{code}");
+        assert_eq!(
+            sandbox.run_blocking(body(code), none()).outcome,
+            Outcome::BadOutput { message: expected.into() },
+            "{code}"
+        );
     }
 }
 
@@ -132,8 +210,12 @@ fn reads_answer_revert_and_keep_their_order() {
     let revert = hex::decode("08c379a0000000000000000000000000000000000000000000000000000000000000002000000000000000000000000000000000000000000000000000000000000000046e6f706500000000000000000000000000000000000000000000000000000000").unwrap();
     let reverts = Arc::new(Answers(move |_: &ReadRequest| ReadAnswer::Reverted(revert.clone())));
     let code = "try { await ctx.chain(31337).call({ to: ctx.account }); } catch (e) { ctx.log(e.name, e.message, e.data.slice(0, 10)); }";
-    assert_eq!(sandbox.run_blocking(body(code), reverts.clone()).logs, ["CallReverted the call reverted: nope 0x08c379a0"]);
-    let (message, line) = threw(&sandbox.run_blocking(body("\nawait ctx.chain(31337).call({ to: ctx.account });"), reverts));
+    assert_eq!(
+        sandbox.run_blocking(body(code), reverts.clone()).logs,
+        ["CallReverted the call reverted: nope 0x08c379a0"]
+    );
+    let (message, line) =
+        threw(&sandbox.run_blocking(body("\nawait ctx.chain(31337).call({ to: ctx.account });"), reverts));
     assert_eq!((message.as_str(), line), ("CallReverted: the call reverted: nope", Some(4)));
 
     // Two reads at once, answered in the other order: the run sees the order of its requests.
@@ -150,7 +232,10 @@ fn reads_answer_revert_and_keep_their_order() {
     replies.pop().unwrap().1.answer(ReadAnswer::Ok("\"0x1\"".into()));
     let report = receiver.recv().unwrap();
     assert_eq!(report.logs, ["1n 2n"]);
-    assert_eq!(report.reads.iter().map(|(r, _)| r.method.as_str()).collect::<Vec<_>>(), ["eth_blockNumber", "eth_getBalance"]);
+    assert_eq!(
+        report.reads.iter().map(|(r, _)| r.method.as_str()).collect::<Vec<_>>(),
+        ["eth_blockNumber", "eth_getBalance"]
+    );
 
     // A reply that is dropped is a failed read.
     let held = Arc::new(Held::default());
@@ -168,7 +253,13 @@ fn a_waiting_read_holds_nobody() {
     let (sender, receiver) = std::sync::mpsc::channel();
     for _ in 0..20 {
         let sender = sender.clone();
-        sandbox.submit(body("await ctx.chain(31337).getBlockNumber();"), held.clone(), Box::new(move |report| sender.send(report.outcome).unwrap())).unwrap();
+        sandbox
+            .submit(
+                body("await ctx.chain(31337).getBlockNumber();"),
+                held.clone(),
+                Box::new(move |report| sender.send(report.outcome).unwrap()),
+            )
+            .unwrap();
     }
     wait_until(|| held.0.lock().unwrap().len() == 20);
     // All twenty wait; others run meanwhile.
@@ -205,7 +296,10 @@ fn one_hundred_runs_are_one() {
     }
     for _ in 0..100 {
         let report = receiver.recv().unwrap();
-        assert_eq!((report.outcome, report.logs, report.reads), (first.outcome.clone(), first.logs.clone(), first.reads.clone()));
+        assert_eq!(
+            (report.outcome, report.logs, report.reads),
+            (first.outcome.clone(), first.logs.clone(), first.reads.clone())
+        );
     }
     let mut other = body(code);
     other.input.seed = [8; 32];
@@ -214,11 +308,14 @@ fn one_hundred_runs_are_one() {
 
 #[test]
 fn a_full_queue_says_so_and_a_bad_config_names_its_field() {
-    let sandbox = ditto_sandbox::Sandbox::start(SandboxConfig { queue: 1, children_per_worker: 1, ..config(1) }).unwrap();
+    let sandbox =
+        ditto_sandbox::Sandbox::start(SandboxConfig { queue: 1, children_per_worker: 1, ..config(1) }).unwrap();
     let held = Arc::new(Held::default());
     let mut busy = 0;
     for _ in 0..10 {
-        busy += usize::from(sandbox.submit(body("await ctx.chain(31337).getBlockNumber();"), held.clone(), Box::new(|_| {})).is_err());
+        busy += usize::from(
+            sandbox.submit(body("await ctx.chain(31337).getBlockNumber();"), held.clone(), Box::new(|_| {})).is_err(),
+        );
     }
     assert!(busy >= 7, "{busy}");
     sandbox.shutdown();

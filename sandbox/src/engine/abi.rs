@@ -14,7 +14,8 @@ type Answer = Result<String, String>;
 
 /// Human-readable signatures to JSON ABI items, in their order.
 pub(super) fn parse(signatures: &str) -> Answer {
-    let signatures: Vec<String> = serde_json::from_str(signatures).map_err(|_| "parseAbi: expected an array of strings".to_string())?;
+    let signatures: Vec<String> =
+        serde_json::from_str(signatures).map_err(|_| "parseAbi: expected an array of strings".to_string())?;
     let items = signatures.iter().map(|text| parse_item(text)).collect::<Result<Vec<_>, _>>()?;
     Ok(format!("[{}]", items.join(",")))
 }
@@ -78,14 +79,18 @@ pub(super) fn decode_params(parameters: &str, data: &str) -> Answer {
     if data.is_empty() {
         return Err("the data is empty: is there a contract at the address?".into());
     }
-    let decoded = DynSolType::Tuple(types).abi_decode_params(&data).map_err(|error| format!("the data does not fit the ABI: {error}"))?;
+    let decoded = DynSolType::Tuple(types)
+        .abi_decode_params(&data)
+        .map_err(|error| format!("the data does not fit the ABI: {error}"))?;
     let DynSolValue::Tuple(decoded) = decoded else { return Err("the data does not fit the ABI".into()) };
-    let out: Vec<Value> = parameters.iter().zip(&decoded).map(|(param, value)| show(value, &param.components)).collect();
+    let out: Vec<Value> =
+        parameters.iter().zip(&decoded).map(|(param, value)| show(value, &param.components)).collect();
     serde_json::to_string(&out).map_err(|error| error.to_string())
 }
 
 pub(super) fn encode_packed(types: &str, args: &str) -> Answer {
-    let types: Vec<String> = serde_json::from_str(types).map_err(|_| "encodePacked: expected an array of types".to_string())?;
+    let types: Vec<String> =
+        serde_json::from_str(types).map_err(|_| "encodePacked: expected an array of types".to_string())?;
     let args = values(args)?;
     if types.len() != args.len() {
         return Err(format!("encodePacked: {} types for {} values", types.len(), args.len()));
@@ -100,7 +105,8 @@ pub(super) fn encode_packed(types: &str, args: &str) -> Answer {
 
 /// The first four bytes of a signature's hash; names and spaces are dropped.
 pub(super) fn selector(signature: &str) -> Answer {
-    let function = Function::parse(signature).map_err(|error| format!("toFunctionSelector: \"{signature}\": {error}"))?;
+    let function =
+        Function::parse(signature).map_err(|error| format!("toFunctionSelector: \"{signature}\": {error}"))?;
     Ok(hex::encode_prefixed(function.selector()))
 }
 
@@ -134,14 +140,18 @@ fn coerce(kind: &DynSolType, components: &[Param], value: &Value, at: &str) -> R
     Ok(match kind {
         DynSolType::Bool => DynSolValue::Bool(value.as_bool().ok_or_else(|| wrong("a boolean"))?),
         DynSolType::Uint(bits) => {
-            let number = integer(value).and_then(|text| text.parse::<U256>().ok()).ok_or_else(|| wrong(&format!("a uint{bits}")))?;
+            let number = integer(value)
+                .and_then(|text| text.parse::<U256>().ok())
+                .ok_or_else(|| wrong(&format!("a uint{bits}")))?;
             if number.bit_len() > *bits {
                 return Err(wrong(&format!("a uint{bits}")));
             }
             DynSolValue::Uint(number, *bits)
         }
         DynSolType::Int(bits) => {
-            let number = integer(value).and_then(|text| text.parse::<I256>().ok()).ok_or_else(|| wrong(&format!("an int{bits}")))?;
+            let number = integer(value)
+                .and_then(|text| text.parse::<I256>().ok())
+                .ok_or_else(|| wrong(&format!("an int{bits}")))?;
             if number.bits() > *bits as u32 {
                 return Err(wrong(&format!("an int{bits}")));
             }
@@ -153,7 +163,9 @@ fn coerce(kind: &DynSolType, components: &[Param], value: &Value, at: &str) -> R
         }
         DynSolType::Bytes => DynSolValue::Bytes(hex_value(value).ok_or_else(|| wrong("0x hex"))?.to_vec()),
         DynSolType::FixedBytes(size) => {
-            let data = hex_value(value).filter(|data| data.len() == *size).ok_or_else(|| wrong(&format!("{size} bytes of 0x hex")))?;
+            let data = hex_value(value)
+                .filter(|data| data.len() == *size)
+                .ok_or_else(|| wrong(&format!("{size} bytes of 0x hex")))?;
             let mut word = B256::ZERO;
             word.iter_mut().zip(data.iter()).for_each(|(to, from)| *to = *from);
             DynSolValue::FixedBytes(word, *size)
@@ -226,14 +238,21 @@ fn show(value: &DynSolValue, components: &[Param]) -> Value {
         DynSolValue::Int(number, _) => Value::String(format!("n{number}")),
         DynSolValue::Address(address) => Value::String(format!("s{}", address.to_checksum(None))),
         DynSolValue::Bytes(data) => Value::String(format!("s{}", hex::encode_prefixed(data))),
-        DynSolValue::FixedBytes(word, size) => Value::String(format!("s{}", hex::encode_prefixed(word.get(..*size).unwrap_or_default()))),
+        DynSolValue::FixedBytes(word, size) => {
+            Value::String(format!("s{}", hex::encode_prefixed(word.get(..*size).unwrap_or_default())))
+        }
         DynSolValue::String(text) => Value::String(format!("s{text}")),
-        DynSolValue::Array(list) | DynSolValue::FixedArray(list) => list.iter().map(|value| show(value, components)).collect(),
+        DynSolValue::Array(list) | DynSolValue::FixedArray(list) => {
+            list.iter().map(|value| show(value, components)).collect()
+        }
         DynSolValue::Tuple(fields) => {
             let of = |index: usize| components.get(index).map_or(&[][..], |param| &param.components[..]);
             let named = components.len() == fields.len() && components.iter().all(|param| !param.name.is_empty());
             if named {
-                let entries = fields.iter().zip(components).map(|(value, param)| (param.name.clone(), show(value, &param.components)));
+                let entries = fields
+                    .iter()
+                    .zip(components)
+                    .map(|(value, param)| (param.name.clone(), show(value, &param.components)));
                 Value::Object(entries.collect::<Map<_, _>>())
             } else {
                 fields.iter().enumerate().map(|(index, value)| show(value, of(index))).collect()

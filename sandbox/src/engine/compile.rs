@@ -27,7 +27,8 @@ pub(super) fn compile(source: &str, nesting: u32) -> Result<String, Outcome> {
 /// more, this time with a source map: only failing runs need one.
 pub(super) fn original_line(source: &str, line: u32, column: u32) -> Option<u32> {
     let mut found = None;
-    let mut look = |map: &dyn Fn(u32, u32) -> Option<u32>| found = map(line.saturating_sub(1), column.saturating_sub(1));
+    let mut look =
+        |map: &dyn Fn(u32, u32) -> Option<u32>| found = map(line.saturating_sub(1), column.saturating_sub(1));
     generate(source, Some(&mut look)).ok()?;
     found.map(|line| line + 1)
 }
@@ -54,8 +55,8 @@ fn generate(source: &str, look: Option<Look<'_>>) -> Result<String, Outcome> {
         return Err(refused(source, &problem.message, offset));
     }
     let path = Path::new(WORKFLOW_FILE);
-    let transformed =
-        Transformer::new(&allocator, path, &TransformOptions::default()).build_with_scoping(analysed.semantic.into_scoping(), &mut program);
+    let transformed = Transformer::new(&allocator, path, &TransformOptions::default())
+        .build_with_scoping(analysed.semantic.into_scoping(), &mut program);
     if let Some(problem) = transformed.diagnostics.first() {
         let offset = problem.labels.first().map(|label| label.offset() as usize);
         return Err(refused(source, &problem.message, offset));
@@ -97,18 +98,23 @@ fn check_imports(source: &str, program: &Program<'_>) -> Result<(), Outcome> {
                 let mut names = Vec::new();
                 for entry in import.specifiers.iter().flatten() {
                     match entry {
-                        ImportDeclarationSpecifier::ImportSpecifier(named) if named.import_kind == ImportOrExportKind::Value => {
+                        ImportDeclarationSpecifier::ImportSpecifier(named)
+                            if named.import_kind == ImportOrExportKind::Value =>
+                        {
                             names.push((named.imported.name().to_string(), named.span.start));
                         }
-                        ImportDeclarationSpecifier::ImportDefaultSpecifier(default) => names.push(("default".into(), default.span.start)),
+                        ImportDeclarationSpecifier::ImportDefaultSpecifier(default) => {
+                            names.push(("default".into(), default.span.start))
+                        }
                         _ => {}
                     }
                 }
                 (&import.source, names)
             }
-            Statement::ExportFromDeclaration(export) => {
-                (&export.source, export.specifiers.iter().map(|entry| (entry.local.name().to_string(), entry.span.start)).collect())
-            }
+            Statement::ExportFromDeclaration(export) => (
+                &export.source,
+                export.specifiers.iter().map(|entry| (entry.local.name().to_string(), entry.span.start)).collect(),
+            ),
             Statement::ExportAllDeclaration(export) => (&export.source, Vec::new()),
             _ => continue,
         };

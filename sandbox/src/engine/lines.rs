@@ -48,7 +48,11 @@ fn topmost(scope: &mut v8::PinScope<'_, '_>, sites: v8::Local<'_, v8::Array>) ->
     None
 }
 
-fn ask<'s>(scope: &mut v8::PinScope<'s, '_>, site: v8::Local<'s, v8::Object>, method: &str) -> Option<v8::Local<'s, v8::Value>> {
+fn ask<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    site: v8::Local<'s, v8::Object>,
+    method: &str,
+) -> Option<v8::Local<'s, v8::Value>> {
     let name = v8::String::new(scope, method)?;
     let function = site.get(scope, name.into())?;
     let function: v8::Local<v8::Function> = function.try_into().ok()?;

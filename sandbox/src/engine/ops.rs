@@ -44,7 +44,8 @@ pub(super) fn end(outcome: Outcome) {
 }
 
 pub(super) fn end_threw(message: String, place: Option<(u32, u32)>) {
-    let line = with(|running| place.and_then(|(line, column)| compile::original_line(&running.source, line, column))).flatten();
+    let line = with(|running| place.and_then(|(line, column)| compile::original_line(&running.source, line, column)))
+        .flatten();
     end(Outcome::Threw { message: cut(message, 2_000), line });
 }
 

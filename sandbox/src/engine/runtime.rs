@@ -64,7 +64,9 @@ impl Engine {
                 ));
             }
         }
-        let Some((prepare, drive, answer)) = functions else { return Err(EngineError::Load("ditto:driver", "no functions".into())) };
+        let Some((prepare, drive, answer)) = functions else {
+            return Err(EngineError::Load("ditto:driver", "no functions".into()));
+        };
         let left = script(&mut runtime, lockdown.0, lockdown.1)?;
         if !left.is_empty() {
             return Err(EngineError::Lockdown(left));
@@ -96,13 +98,18 @@ impl Engine {
             log_lines: 0,
         });
         // With no callback registered this only sets the limit, which nothing else in the interface does.
-        self.runtime.v8_isolate().remove_near_heap_limit_callback(no_callback, usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));
+        self.runtime
+            .v8_isolate()
+            .remove_near_heap_limit_callback(no_callback, usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));
         self.evaluate(&javascript, &text);
         // Whatever brought us here, the engine gave up: it terminates execution for one reason only.
         ops::end(if self.runtime.v8_isolate().is_execution_terminating() {
             Outcome::OutOfMemory
         } else {
-            Outcome::Threw { message: "the run never finished: it waits for a promise that nothing will settle".into(), line: None }
+            Outcome::Threw {
+                message: "the run never finished: it waits for a promise that nothing will settle".into(),
+                line: None,
+            }
         });
         std::process::abort()
     }
@@ -162,7 +169,11 @@ fn compile_module<'s>(scope: &mut v8::PinScope<'s, '_>, name: &str, source: &str
     v8::script_compiler::compile_module(scope, &mut source)
 }
 
-fn load<'s>(scope: &mut v8::PinScope<'s, '_>, name: &'static str, source: &str) -> Result<v8::Local<'s, v8::Object>, EngineError> {
+fn load<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    name: &'static str,
+    source: &str,
+) -> Result<v8::Local<'s, v8::Object>, EngineError> {
     v8::tc_scope!(let scope, scope);
     let module = compile_module(scope, name, source);
     let evaluated = module.and_then(|module| {
@@ -206,7 +217,9 @@ fn resolve<'s>(
     let specifier = specifier.to_rust_string_lossy(scope);
     // The engine resolves the SDK's own imports again with every module that imports the SDK.
     let own = MODULES.with_borrow(|modules| {
-        let known = modules.iter().any(|(_, module)| v8::Local::new(scope, module).get_identity_hash() == referrer.get_identity_hash());
+        let known = modules
+            .iter()
+            .any(|(_, module)| v8::Local::new(scope, module).get_identity_hash() == referrer.get_identity_hash());
         known || modules.len() < SOURCES.len() - 1
     });
     if !own && !PACKAGES.contains(&specifier.as_str()) {

@@ -73,7 +73,7 @@ impl Drop for Link {
     /// Its children follow it: they asked for a signal at its death.
     fn drop(&mut self) {
         // Already gone is as good.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.process.kill().ok();
+        self.process.wait().ok();
     }
 }

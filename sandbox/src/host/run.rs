@@ -68,7 +68,9 @@ pub(crate) struct Run {
     answered: usize,
     logs: Vec<String>,
     started: Option<Instant>,
-    /// When it is killed; before the child is there, when the zygote is given up.
+    /// How long the zygote may take to fork and to reap.
+    patience: Duration,
+    /// When the child is killed; before it is there and after its end, when the zygote is given up.
     pub(crate) deadline: Instant,
     pub(crate) ended: Option<(Outcome, Duration)>,
 }
@@ -92,6 +94,7 @@ impl Run {
             answered: 0,
             logs: Vec::new(),
             started: None,
+            patience,
             deadline: Instant::now() + patience,
             ended: None,
         }
@@ -131,10 +134,12 @@ impl Run {
         if self.ended.is_none() {
             let wall = self.started.map_or(Duration::ZERO, |started| started.elapsed());
             self.ended = Some((outcome, wall));
+            // From here on the zygote owes us its reaping.
+            self.deadline = Instant::now() + self.patience;
         }
         if let Some(pidfd) = &self.pidfd {
             // Already dead is as good.
-            let _ = pidfd_send_signal(pidfd, Signal::KILL);
+            pidfd_send_signal(pidfd, Signal::KILL).ok();
         }
     }
 
@@ -164,19 +169,23 @@ impl Run {
             Err(_) => 0,
         };
         if length == 0 {
-            // It went without a word. Its wait status may still say why.
+            // It went without a word.
             self.end(Outcome::Crashed);
             return false;
         }
         self.decoder.push(chunk.get(..length).unwrap_or_default());
         while self.ended.is_none() {
             let message = match self.decoder.next() {
-                Ok(Some((tag, payload))) => message::from_child(tag, payload, &self.limits).map_err(|error| error.to_string()),
+                Ok(Some((tag, payload))) => {
+                    message::from_child(tag, payload, &self.limits).map_err(|error| error.to_string())
+                }
                 Ok(None) => return true,
                 Err(error) => Err(error.to_string()),
             };
             match message {
-                Ok(FromChild::Read { chain_id, method, params }) => self.ask(ReadRequest { chain_id, method, params }, bell),
+                Ok(FromChild::Read { chain_id, method, params }) => {
+                    self.ask(ReadRequest { chain_id, method, params }, bell)
+                }
                 Ok(FromChild::Log(line)) if self.logs.len() < self.limits.log_lines as usize => self.logs.push(line),
                 Ok(FromChild::End(outcome)) => self.end(outcome),
                 Ok(FromChild::Log(_)) => self.broke_protocol("more log lines than its limit"),
@@ -241,13 +250,9 @@ impl Run {
         self.write();
     }
 
-    /// The run is over and its child gone. `status` is the child's wait status, if it is known.
-    pub(crate) fn finish(mut self, status: Option<u32>, cpu: Duration, peak_memory_bytes: u64) {
-        let (mut outcome, wall) = self.ended.take().unwrap_or((Outcome::Crashed, Duration::ZERO));
-        let signal = status.map(|status| (status & 0x7f) as i32);
-        if outcome == Outcome::Crashed && signal == Some(libc::SIGXCPU) {
-            outcome = Outcome::TimedOut;
-        }
+    /// The run is over and its child gone.
+    pub(crate) fn finish(mut self, cpu: Duration, peak_memory_bytes: u64) {
+        let (outcome, wall) = self.ended.take().unwrap_or((Outcome::Crashed, Duration::ZERO));
         let reads = self.reads.into_iter().map(|read| (read.request, read.digest)).collect();
         self.queued.report(Report { outcome, reads, logs: self.logs, wall, cpu, peak_memory_bytes });
     }

@@ -33,12 +33,17 @@ pub(crate) struct Bell {
 impl Bell {
     pub(crate) fn new() -> Result<Bell, rustix::io::Errno> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Bell { event, hungry: AtomicBool::new(false), stop: AtomicBool::new(false), deliveries: Mutex::new(VecDeque::new()) })
+        Ok(Bell {
+            event,
+            hungry: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            deliveries: Mutex::new(VecDeque::new()),
+        })
     }
 
     fn ring(&self) {
         // Fails only when the counter is full, and then the worker is awake.
-        let _ = rustix::io::write(&self.event, &1u64.to_ne_bytes());
+        rustix::io::write(&self.event, &1u64.to_ne_bytes()).ok();
     }
 
     /// Wakes the worker if it waits for jobs; says whether it did.
@@ -82,7 +87,7 @@ impl Bell {
     pub(crate) fn silence(&self) {
         let mut count = [0u8; 8];
         // Nothing to read is what we want.
-        let _ = rustix::io::read(&self.event, &mut count);
+        rustix::io::read(&self.event, &mut count).ok();
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {

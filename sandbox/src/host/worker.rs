@@ -27,6 +27,8 @@ use crate::{
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// A job is given up as crashed when this many zygotes died under it: it may be what kills them.
 const LOST_LIMIT: u32 = 2;
+/// After this many zygotes lost in a row, waiting jobs are reported as crashed instead of waiting for the next one.
+const PATIENCE_WITH_ZYGOTES: u32 = 5;
 
 /// What `Sandbox::start` waits for: the first zygote is ready, or why not.
 pub(crate) type Booted = Result<(), String>;
@@ -64,7 +66,12 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(config: SandboxConfig, jobs: Receiver<Queued>, bell: Arc<Bell>, booted: Sender<Booted>) -> Worker {
+    pub(crate) fn new(
+        config: SandboxConfig,
+        jobs: Receiver<Queued>,
+        bell: Arc<Bell>,
+        booted: Sender<Booted>,
+    ) -> Worker {
         Worker {
             config,
             jobs,
@@ -100,7 +107,9 @@ impl Worker {
 
     fn room(&self) -> bool {
         let computing = self.runs.values().filter(|run| run.computing()).count();
-        matches!(self.zygote, Zygote::Ready(_)) && self.runs.len() < self.config.children_per_worker && computing < self.config.running_per_worker
+        matches!(self.zygote, Zygote::Ready(_))
+            && self.runs.len() < self.config.children_per_worker
+            && computing < self.config.running_per_worker
     }
 
     fn start_jobs(&mut self) {
@@ -157,8 +166,6 @@ impl Worker {
             match (&run.ended, run.started()) {
                 (None, true) => {
                     run.end(Outcome::TimedOut);
-                    // From here on the zygote owes us its reaping.
-                    run.deadline = now + Duration::from_millis(self.config.zygote_patience_ms);
                 }
                 _ => hung = true,
             }
@@ -194,11 +201,11 @@ impl Worker {
         self.zygote = Zygote::Down(Instant::now() + pause);
         if let Some(booted) = self.booted.take() {
             // Nobody listens any more when `Sandbox::start` gave up first.
-            let _ = booted.send(Err(why.to_string()));
+            booted.send(Err(why.to_string())).ok();
         }
         for (_, mut run) in std::mem::take(&mut self.runs) {
             if run.ended.is_some() {
-                run.finish(None, Duration::ZERO, 0);
+                run.finish(Duration::ZERO, 0);
                 continue;
             }
             if run.started() {
@@ -206,9 +213,14 @@ impl Worker {
                 run.queued.lost += 1;
             }
             if run.queued.lost >= LOST_LIMIT {
-                run.finish(None, Duration::ZERO, 0);
+                run.finish(Duration::ZERO, 0);
             } else {
                 self.again.push_back(run.queued);
+            }
+        }
+        if self.failures >= PATIENCE_WITH_ZYGOTES {
+            while let Some(queued) = self.again.pop_front().or_else(|| self.jobs.try_recv().ok()) {
+                queued.report(Report::without_run(Outcome::Crashed));
             }
         }
     }
@@ -227,7 +239,7 @@ impl Worker {
                         self.zygote = Zygote::Ready(link);
                     }
                     if let Some(booted) = self.booted.take() {
-                        let _ = booted.send(Ok(()));
+                        booted.send(Ok(())).ok();
                     }
                 }
                 (News::Forked { token }, pidfd) => {
@@ -239,15 +251,15 @@ impl Worker {
                     tracing::error!(errno, "a sandbox zygote cannot fork");
                     if let Some(mut run) = self.runs.remove(&token) {
                         run.end(Outcome::Crashed);
-                        run.finish(None, Duration::ZERO, 0);
+                        run.finish(Duration::ZERO, 0);
                     }
                 }
-                (News::Reaped { token, status, cpu_us, peak_bytes }, _) => {
+                (News::Reaped { token, cpu_us, peak_bytes }, _) => {
                     self.failures = 0;
                     if let Some(mut run) = self.runs.remove(&token) {
                         // It may have spoken its last words before we came to listen.
                         run.drain(&mut self.chunk, &self.bell);
-                        run.finish(Some(status), Duration::from_micros(cpu_us), peak_bytes);
+                        run.finish(Duration::from_micros(cpu_us), peak_bytes);
                     }
                 }
             }
@@ -301,9 +313,6 @@ impl Worker {
             }
             if events.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
                 run.read(&mut self.chunk, &self.bell);
-                if run.ended.is_some() {
-                    run.deadline = Instant::now() + Duration::from_millis(self.config.zygote_patience_ms);
-                }
             }
         }
         if zygote {

@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use ditto_sandbox::{Input, Job, Limits, Outcome, ReadAnswer, ReadReply, ReadRequest, Reads, Report, Sandbox, SandboxConfig};
+use ditto_sandbox::{
+    Input, Job, Limits, Outcome, ReadAnswer, ReadReply, ReadRequest, Reads, Report, Sandbox, SandboxConfig,
+};
 
 pub const CHAIN: u64 = 31337;
 
@@ -34,7 +36,9 @@ pub fn job(code: &str) -> Job {
 
 /// A job whose `run` has this body.
 pub fn body(body: &str) -> Job {
-    job(&format!("import {{ defineWorkflow }} from \"@ditto/workflow\";\nexport default defineWorkflow({{ async run(ctx) {{\n{body}\n}} }});\n"))
+    job(&format!(
+        "import {{ defineWorkflow }} from \"@ditto/workflow\";\nexport default defineWorkflow({{ async run(ctx) {{\n{body}\n}} }});\n"
+    ))
 }
 
 /// Answers with a function, at once.
