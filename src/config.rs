@@ -106,7 +106,7 @@ impl OperatorConfig {
             layers.file(file)?;
         }
         layers.overrides(overrides)?;
-        layers.environment("DITTO_", std::env::vars_os())?;
+        layers.ignore(&["DITTO_CONFIG"]).environment("DITTO_", std::env::vars_os())?;
         let loaded = layers.load::<Self>()?;
         loaded.value.check().map_err(|(key, cause)| loaded.refuse(key, cause))?;
         Ok(loaded)
