@@ -1,0 +1,129 @@
+//! Follows the chain's events. Blocks carry whole seconds, so the time of an execution is when its block was first seen.
+
+use std::time::Duration;
+
+use alloy::primitives::{Address, B256};
+use alloy::providers::{DynProvider, Provider};
+use alloy::rpc::types::{Filter, Log};
+use alloy::sol_types::{SolCall, SolEvent};
+use anyhow::Context;
+use ditto_core::chain::ContractsConfig;
+use ditto_core::chain::bindings::EntryPoint::UserOperationEvent;
+use ditto_core::chain::bindings::attestation_center::AttestationCenter;
+use ditto_core::clock::{Clock, SystemClock};
+use futures::future::try_join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::ledger::{Execution, Ledger};
+use super::{Shared, lock};
+use crate::bindings::counter::OccurrenceCounter;
+use crate::transactions::u64_of;
+
+/// Between two looks at the head: the grain of the latencies that are reported.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What was seen of certificates.
+#[derive(Clone, Debug, Default)]
+pub struct Submissions {
+    /// Transactions that certified a batch, in order.
+    pub transactions: Vec<B256>,
+    /// Tasks that certificates reject.
+    pub rejected: u64,
+}
+
+/// Follows the chain.
+#[derive(Clone, Debug)]
+pub struct ChainWatch {
+    provider: DynProvider,
+    contracts: ContractsConfig,
+    ledger: Shared<Ledger>,
+    submissions: Shared<Submissions>,
+}
+
+impl ChainWatch {
+    /// A watch that writes into this ledger.
+    #[must_use]
+    pub fn new(provider: DynProvider, contracts: ContractsConfig, ledger: Shared<Ledger>) -> Self {
+        Self { provider, contracts, ledger, submissions: Shared::default() }
+    }
+
+    /// What was seen of certificates so far.
+    #[must_use]
+    pub fn submissions(&self) -> Submissions {
+        lock(&self.submissions).clone()
+    }
+
+    /// Follows the chain until `stop`, or until it does not answer.
+    ///
+    /// # Errors
+    /// When the chain does not answer.
+    pub async fn follow(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut next = self.provider.get_block_number().await.context("the chain gives no block number")? + 1;
+        while !stop.is_cancelled() {
+            let latest = self.provider.get_block_number().await.context("the chain gives no block number")?;
+            if latest >= next {
+                let seen_ms = SystemClock.now_ms();
+                let filter = Filter::new()
+                    .address(vec![self.contracts.entry_point, self.contracts.attestation_center])
+                    .from_block(next)
+                    .to_block(latest);
+                let logs = self.provider.get_logs(&filter).await.context("the chain gives no logs")?;
+                for log in &logs {
+                    self.note(log, seen_ms).await?;
+                }
+                next = latest + 1;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    async fn note(&self, log: &Log, seen_ms: u64) -> anyhow::Result<()> {
+        let transaction = log.transaction_hash.unwrap_or_default();
+        if let Ok(event) = UserOperationEvent::decode_log(&log.inner) {
+            let execution = Execution { transaction, seen_ms, gas: u64_of(event.actualGasUsed) };
+            lock(&self.ledger).note(event.sender, event.nonce, event.success, execution);
+        } else if AttestationCenter::BatchCertified::decode_log(&log.inner).is_ok() {
+            lock(&self.submissions).transactions.push(transaction);
+        } else if let Ok(event) = AttestationCenter::TaskRejected::decode_log(&log.inner) {
+            lock(&self.submissions).rejected += 1;
+            if let Some((account, slot)) = self.rejected(transaction, event.userOpHash).await? {
+                lock(&self.ledger).note_rejected(account, slot);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whose operation a certificate rejects, and in which slot: the event does not say, the transaction does.
+    async fn rejected(&self, transaction: B256, operation: B256) -> anyhow::Result<Option<(Address, u64)>> {
+        let found =
+            self.provider.get_transaction_by_hash(transaction).await.context("the chain gives no transaction")?;
+        let Some(found) = found else { return Ok(None) };
+        let input = alloy::consensus::Transaction::input(&found);
+        let Ok(call) = AttestationCenter::submitCall::abi_decode(input) else { return Ok(None) };
+        let refused = call.batch.refused.iter().find(|refused| refused.userOpHash == operation);
+        Ok(refused.map(|refused| (refused.smartAccount, call.proposal.slot)))
+    }
+}
+
+/// Asks the target how often it was called for each occurrence.
+///
+/// # Errors
+/// When the chain does not answer.
+pub async fn count(provider: &DynProvider, counter: Address, ledger: &Shared<Ledger>) -> anyhow::Result<()> {
+    let questions = lock(ledger).questions();
+    for portion in questions.chunks(64) {
+        let counter = OccurrenceCounter::new(counter, provider);
+        let answers = try_join_all(portion.iter().map(|(occurrence, account)| {
+            let call = counter.count(*account, occurrence.number());
+            async move { call.call().await }
+        }))
+        .await
+        .context("the counter does not answer")?;
+        let mut ledger = lock(ledger);
+        for ((occurrence, _), answer) in portion.iter().zip(answers) {
+            ledger.note_counted(*occurrence, u64_of(answer));
+        }
+    }
+    Ok(())
+}

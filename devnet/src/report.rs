@@ -1,0 +1,157 @@
+//! What a run came to.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::gas::Gas;
+use crate::nodes::{AGGREGATOR, Nodes};
+use crate::observe::ledger::{Ledger, percentile};
+use crate::observe::scrape::Scraper;
+use crate::observe::slots::honest;
+use crate::options::Options;
+use crate::setup::workflows::Window;
+
+/// The report, as it is written to the file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Every due occurrence was executed exactly once.
+    pub ok: bool,
+    /// Counted slots.
+    pub slots: u64,
+    /// The first of them.
+    pub first_slot: u64,
+    /// Length of a slot.
+    pub slot_seconds: u64,
+    /// Operators.
+    pub operators: u64,
+    /// Of these, misbehaving ones.
+    pub byzantine: u64,
+    /// Honest workflows.
+    pub workflows: u64,
+    /// Occurrences that had to execute, computed by the devnet from triggers and slot times.
+    pub due_expected: u64,
+    /// Occurrences that operators saw as due in the counted slots (the operator that saw most). Occurrences that are
+    /// tried again, and a hostile workflow's, count here too.
+    pub due: u64,
+    /// Simulations that ended, on the operator that ended most.
+    pub simulated: u64,
+    /// Tasks proposed.
+    pub proposed: u64,
+    /// Tasks that a quorum approved.
+    pub approved: u64,
+    /// Tasks that a quorum rejected.
+    pub rejected: u64,
+    /// Tasks that no quorum decided in time.
+    pub expired: u64,
+    /// Occurrences that executed: reported by the EntryPoint and counted by the target.
+    pub executed: u64,
+    /// Occurrences that executed more than once.
+    pub executed_twice: u64,
+    /// Occurrences that neither executed nor are known to be rejected.
+    pub lost: u64,
+    /// Operations that reached the chain and whose calls reverted.
+    pub failed: u64,
+    /// Operations of the accounts that stand for no due occurrence.
+    pub unexpected: u64,
+    /// Latencies.
+    pub latency_ms: Latencies,
+    /// Gas.
+    pub gas: Gas,
+    /// The hostile workflow, apart from everything above but `due`, `simulated`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostile: Option<Hostile>,
+}
+
+/// Latencies in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Latencies {
+    /// From a slot's start until the devnet sees the block with the operation (it looks every 50 ms).
+    pub due_to_executed: Percentiles,
+    /// From a proposal's arrival at the aggregator to its certificate; between the buckets of a histogram.
+    pub proposed_to_quorum: Percentiles,
+}
+
+/// Half and nearly all; nothing when nothing was measured.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Percentiles {
+    /// The median.
+    pub p50: Option<u64>,
+    /// Ninety-nine of a hundred are at most this.
+    pub p99: Option<u64>,
+}
+
+/// What operators made of the hostile workflow.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hostile {
+    /// Occurrences in the counted slots.
+    pub due: u64,
+    /// How one operator's runs ended, by outcome, all workflows together.
+    pub outcomes: BTreeMap<String, u64>,
+}
+
+impl Report {
+    /// Puts the report together. The ledger must hold what the target counted.
+    #[must_use]
+    pub fn new(options: &Options, window: Window, ledger: &Ledger, scraper: &Scraper, nodes: &Nodes, gas: Gas) -> Self {
+        let of_slots = |field: fn(&crate::observe::scrape::SlotCounts) -> u64| -> u64 {
+            (window.first..=window.last())
+                .filter_map(|slot| {
+                    honest(scraper, nodes, |heard| heard.slots.get(&slot).map(field).unwrap_or_default())
+                        .into_iter()
+                        .max()
+                })
+                .sum()
+        };
+        let aggregator = scraper.of(AGGREGATOR).map(|heard| heard.metrics.clone()).unwrap_or_default();
+        // Prometheus counts in floating point; these are small whole numbers.
+        let tasks = |states: &[&str]| aggregator.sum("ditto_aggregator_tasks_total", Some(("state", states))) as u64;
+        let quorum = |quantile| {
+            let seconds = aggregator.quantile("ditto_aggregator_proposed_to_quorum_seconds", quantile)?;
+            Some((seconds * 1_000.0).round() as u64)
+        };
+        let latencies = ledger.latencies(None);
+        let count = |wanted: fn(&crate::observe::ledger::Fate) -> bool| {
+            ledger.fates().filter(|(_, fate)| wanted(fate)).count() as u64
+        };
+        let due_expected = ledger.due(None);
+        let executed = count(|fate| !fate.executed.is_empty() && fate.counted > 0);
+        let executed_twice = count(|fate| fate.executed.len() > 1 || fate.counted > 1);
+        let lost = count(|fate| (fate.executed.is_empty() || fate.counted == 0) && fate.rejected == 0);
+        Self {
+            ok: due_expected == executed && executed_twice == 0 && lost == 0,
+            slots: window.slots,
+            first_slot: window.first,
+            slot_seconds: options.slot_seconds,
+            operators: options.operators,
+            byzantine: options.byzantine,
+            workflows: options.workflows,
+            due_expected,
+            due: of_slots(|counts| counts.due),
+            simulated: of_slots(|counts| counts.simulated),
+            proposed: tasks(&["proposed"]),
+            approved: tasks(&["approved"]),
+            rejected: tasks(&["rejected"]),
+            expired: tasks(&["expired"]),
+            executed,
+            executed_twice,
+            lost,
+            failed: ledger.fates().map(|(_, fate)| fate.failed).sum(),
+            unexpected: ledger.unexpected(),
+            latency_ms: Latencies {
+                due_to_executed: Percentiles { p50: percentile(&latencies, 50), p99: percentile(&latencies, 99) },
+                proposed_to_quorum: Percentiles { p50: quorum(0.5), p99: quorum(0.99) },
+            },
+            gas,
+            hostile: options.hostile_workflow.then(|| Hostile {
+                due: window.slots,
+                outcomes: honest(scraper, nodes, |heard| {
+                    heard.metrics.by_label("ditto_operator_simulations_total", "outcome")
+                })
+                .into_iter()
+                .max_by_key(|outcomes| outcomes.values().sum::<u64>())
+                .unwrap_or_default(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A network put on an empty chain: contracts, operators, accounts, workflows.
+
+mod accounts;
+mod contracts;
+mod operators;
+pub mod workflows;
+
+use alloy::primitives::Address;
+use alloy::signers::local::PrivateKeySigner;
+use ditto_core::chain::ContractsConfig;
+use ditto_core::clock::{Clock, SystemClock};
+use ditto_core::network::NetworkConfig;
+
+pub use accounts::Account;
+pub use contracts::Demo;
+pub use operators::Operator;
+
+use crate::anvil::{CHAIN_ID, Chain};
+use crate::keys::{Role, Seed};
+use crate::options::Options;
+use crate::transactions::{Sender, confirm, fund};
+use contracts::Contracts;
+use workflows::Example;
+
+/// A network on a chain; the nodes are still to be started and the workflows to be published.
+#[derive(Debug)]
+pub struct Network {
+    /// The target chain.
+    pub chain: Chain,
+    /// The network's rules.
+    pub config: NetworkConfig,
+    /// Where Ditto's contracts are.
+    pub contracts: ContractsConfig,
+    /// Where the workflows' targets are.
+    pub demo: Demo,
+    /// The registered operators.
+    pub operators: Vec<Operator>,
+    /// The smart accounts; one publishes one workflow.
+    pub accounts: Vec<Account>,
+    /// The hostile workflow's account, if there is one.
+    pub hostile: Option<Account>,
+    /// The key that submits certificates.
+    pub submitter: PrivateKeySigner,
+    /// Sends the owners' operations.
+    pub bundler: Sender,
+}
+
+/// Puts a network on the chain.
+///
+/// # Errors
+/// Names the transaction that failed.
+pub async fn prepare(chain: Chain, options: &Options) -> anyhow::Result<Network> {
+    let seed = Seed::new(&options.seed);
+    let submitter = seed.ecdsa(Role::Submitter, 0)?;
+    fund(&chain, submitter.address()).await?;
+    let config = rules(options, submitter.address());
+
+    let mut governance = Sender::funded(&chain, seed.ecdsa(Role::Governance, 0)?).await?;
+    let Contracts { ditto, demo, factory } = contracts::deploy(&chain, &mut governance, &config).await?;
+
+    let operators = operators::derive(&seed, options)?;
+    let mut pending = operators::register(&chain, &mut governance, &ditto, &operators).await?;
+    let mut bundler = Sender::funded(&chain, seed.ecdsa(Role::Bundler, 0)?).await?;
+    let mut examples: Vec<Example> = (0..options.workflows).map(Example::of).collect();
+    examples.extend(options.hostile_workflow.then_some(Example::Hostile));
+    let (mut accounts, transactions) =
+        accounts::create(&chain, &mut bundler, &seed, &ditto, &demo, factory, &examples).await?;
+    pending.extend(transactions);
+    confirm(&chain, &pending).await?;
+
+    let hostile = options.hostile_workflow.then(|| accounts.pop()).flatten();
+    Ok(Network { chain, config, contracts: ditto, demo, operators, accounts, hostile, submitter, bundler })
+}
+
+fn rules(options: &Options, aggregator: Address) -> NetworkConfig {
+    let now = SystemClock.now_ms() / 1_000;
+    NetworkConfig {
+        name: "devnet".into(),
+        target_chain: CHAIN_ID,
+        // Slots run from now on; the first one that counts is chosen when everything is up.
+        genesis_seconds: now - now % options.slot_seconds,
+        slot_seconds: options.slot_seconds,
+        task_definition: 1,
+        aggregator,
+        fallback_delay_ms: 500,
+        ranks: 3,
+        validity_slots: 3,
+        attempts: 3,
+        batch_tasks: 32,
+        batch_gas: 14_000_000,
+        verification_gas: 100_000,
+        pre_verification_gas: 60_000,
+        priority_fee_wei: 1_000_000,
+    }
+}

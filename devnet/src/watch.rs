@@ -1,0 +1,163 @@
+//! The counted slots: watches them, shows them, does harm when told to, and knows when nothing more can come.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use ditto_core::clock::{Clock, Slot, SystemClock};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::nodes::Nodes;
+use crate::observe::chain::{self, ChainWatch};
+use crate::observe::ledger::Ledger;
+use crate::observe::scrape::Scraper;
+use crate::observe::slots::SlotLine;
+use crate::observe::{Shared, lock};
+use crate::options::Options;
+use crate::process::Children;
+use crate::report::Report;
+use crate::setup::Network;
+use crate::setup::workflows::{Example, Published, Window};
+use crate::{faults, gas};
+
+/// Between two looks at the processes.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long before its slot the elected operator is killed: late enough that it has begun to prepare.
+const KILL_BEFORE_MS: u64 = 100;
+/// After how many slots a slot is shown although something in it is still open.
+const SHOW_AFTER: u64 = 4;
+/// How many slots are watched on when all is executed: for what must not come, a second execution.
+const SETTLE: u64 = 1;
+
+/// A run's counted slots.
+pub struct Watch<'a> {
+    options: &'a Options,
+    network: &'a Network,
+    nodes: &'a Nodes,
+    window: Window,
+    ledger: Shared<Ledger>,
+    chain: ChainWatch,
+    following: JoinHandle<anyhow::Result<()>>,
+    scraper: Scraper,
+    shown: Slot,
+    killed: Option<String>,
+    _stop: DropGuard,
+}
+
+impl<'a> Watch<'a> {
+    /// Begins to follow the chain.
+    ///
+    /// # Errors
+    /// When what is due cannot be computed.
+    pub fn new(
+        options: &'a Options,
+        network: &'a Network,
+        nodes: &'a Nodes,
+        window: Window,
+        published: &[Published],
+    ) -> anyhow::Result<Self> {
+        let honest: Vec<_> = published.iter().filter(|one| one.example != Example::Hostile).cloned().collect();
+        let module = network.contracts.validator_module;
+        let ledger = Ledger::new(network.config.schedule(), &honest, window, module)?;
+        let ledger = Shared::new(ledger.into());
+        let chain = ChainWatch::new(network.chain.provider.clone(), network.contracts, ledger.clone());
+        let stop = CancellationToken::new();
+        let following = tokio::spawn(chain.clone().follow(stop.clone()));
+        let (scraper, shown) = (Scraper::default(), window.first);
+        let _stop = stop.drop_guard();
+        Ok(Self { options, network, nodes, window, ledger, chain, following, scraper, shown, killed: None, _stop })
+    }
+
+    /// Watches until everything due is executed, or nothing more can come.
+    ///
+    /// # Errors
+    /// When a process that should run has ended, or the chain does not answer.
+    pub async fn run(&mut self, children: &mut Children) -> anyhow::Result<()> {
+        let schedule = self.network.config.schedule();
+        let start_ms = |slot: Slot| schedule.start_seconds(slot) * 1_000;
+        let mut kill = self.planned_kill().await?;
+        let rules = &self.network.config;
+        // The last attempt at the last slot's occurrences, and its validity.
+        let last_attempt = self.window.last() + rules.attempt_every() * rules.attempts.saturating_sub(1);
+        let deadline = start_ms(last_attempt + rules.validity_slots + 1);
+        let mut settled_at = None;
+        self.say(&format!("\n{}", SlotLine::head()));
+        loop {
+            self.strike(&mut kill, children).await;
+            self.check(children).await?;
+            self.scraper.scrape(self.nodes).await;
+            let now = SystemClock.now_ms();
+            self.show(now);
+            let (due, executed) = (lock(&self.ledger).due(None), lock(&self.ledger).executed(None));
+            let settle =
+                (due == executed).then(|| *settled_at.get_or_insert(now) + SETTLE * rules.slot_seconds * 1_000);
+            let over = now >= start_ms(self.window.last() + 1);
+            if over && (now >= deadline || settle.is_some_and(|settle| now >= settle)) {
+                self.show(u64::MAX);
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Reads what only the end can tell, and puts the report together.
+    ///
+    /// # Errors
+    /// When the chain does not answer.
+    pub async fn report(&mut self) -> anyhow::Result<Report> {
+        let (provider, contracts) = (&self.network.chain.provider, &self.network.contracts);
+        chain::count(provider, self.network.demo.counter, &self.ledger).await?;
+        let gas = gas::measure(provider, contracts, &self.chain.submissions().transactions).await?;
+        let ledger = lock(&self.ledger);
+        Ok(Report::new(self.options, self.window, &ledger, &self.scraper, self.nodes, gas))
+    }
+
+    /// Whom to kill, and when.
+    async fn planned_kill(&self) -> anyhow::Result<Option<(String, u64)>> {
+        let Some(index) = self.options.kill_elected_at else { return Ok(None) };
+        let slot = self.window.first + index;
+        let elected = faults::elected(self.network, slot).await.context("cannot tell who is elected")?;
+        let at = self.network.config.schedule().start_seconds(slot) * 1_000 - KILL_BEFORE_MS;
+        Ok(Some((elected, at)))
+    }
+
+    /// Kills at the planned moment, waiting for it when it comes before the next look.
+    async fn strike(&mut self, kill: &mut Option<(String, u64)>, children: &mut Children) {
+        let before_ms = u64::try_from(2 * LOOK.as_millis()).unwrap_or_default() + 500;
+        let Some((name, at)) = kill.take_if(|(_, at)| SystemClock.now_ms() + before_ms >= *at) else { return };
+        tokio::time::sleep(Duration::from_millis(at.saturating_sub(SystemClock.now_ms()))).await;
+        children.kill(&name);
+        self.say(&format!("{:>10} {name} is killed: it is elected for the slot that begins now", ""));
+        self.killed = Some(name);
+    }
+
+    async fn check(&mut self, children: &mut Children) -> anyhow::Result<()> {
+        let nodes = self.nodes.all().map(|node| node.name.as_str());
+        let alive = nodes.filter(|name| self.killed.as_deref() != Some(name));
+        children.all_run(alive.chain([crate::anvil::NAME]))?;
+        if self.following.is_finished() {
+            (&mut self.following).await.context("the watch of the chain ended")??;
+        }
+        Ok(())
+    }
+
+    /// Shows the slots that are complete, in order, and those that were waited for long enough.
+    fn show(&mut self, now: u64) {
+        let schedule = self.network.config.schedule();
+        while self.shown <= self.window.last() {
+            let line = SlotLine::of(self.shown, &lock(&self.ledger), &self.scraper, self.nodes);
+            let shown_at = if line.executed == line.due { self.shown + 1 } else { self.shown + SHOW_AFTER };
+            if now < schedule.start_seconds(shown_at) * 1_000 {
+                return;
+            }
+            self.say(&line.to_string());
+            self.shown += 1;
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if !self.options.quiet {
+            println!("{text}");
+        }
+    }
+}
