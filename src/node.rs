@@ -10,8 +10,9 @@ use ditto_core::admission::{AcceptedSets, ConsensusIdentity, SetAdmission};
 use ditto_core::bls::SecretKey;
 use ditto_core::chain::{Batcher, Heads, Rpc, SetReader};
 use ditto_core::clock::{Clock, SlotClock};
+use ditto_core::consent::SigningDomain;
 use ditto_core::operators::OperatorSet;
-use ditto_core::p2p::{self, Network, Transport};
+use ditto_core::p2p::{self, Event, Network, Transport};
 use ditto_core::stage::Pipeline;
 use ditto_core::store::{Store, StoreIdentity, Writer};
 use ditto_core::telemetry::{Metrics, Readiness, Serving, serve};
@@ -29,8 +30,16 @@ const EVENTS: usize = 4_096;
 /// Pause between two looks at something that is not there yet.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// The pipeline's two ends on the network.
+pub struct Ends {
+    /// What goes out.
+    pub transport: Arc<dyn Transport>,
+    /// What comes in.
+    pub events: mpsc::Receiver<Event>,
+}
+
 /// Puts something between the pipeline and the network; tests of misbehaviour do.
-pub type Wrap = Box<dyn FnOnce(Arc<dyn Transport>, &SecretKey, &PrivateKeySigner) -> Arc<dyn Transport> + Send>;
+pub type Interpose = Box<dyn FnOnce(Ends, &Keys, SigningDomain) -> Ends + Send>;
 
 /// The keys that an operator signs with.
 pub struct Keys {
@@ -71,7 +80,7 @@ impl Node {
     ///
     /// # Errors
     /// What has to be mended.
-    pub async fn start(config: OperatorConfig, clock: Arc<dyn Clock>, wrap: Option<Wrap>) -> anyhow::Result<Self> {
+    pub async fn start(config: OperatorConfig, clock: Arc<dyn Clock>, interpose: Option<Interpose>) -> anyhow::Result<Self> {
         let metrics = Metrics::install("ditto-operator", env!("CARGO_PKG_VERSION"))?;
         let config = Arc::new(config);
         let keys = Keys::load(&config)?;
@@ -124,14 +133,20 @@ impl Node {
         )?;
         let set_changed = Arc::new(Notify::new());
         follow_peers(network.clone(), set_changed.clone(), peers_ready, stop.clone());
-        let transport: Arc<dyn Transport> = Arc::new(network.clone());
-        let transport = match wrap {
-            Some(wrap) => wrap(transport, &keys.consensus, &keys.signer),
-            None => transport,
+        let domain = SigningDomain {
+            chain_id: config.network.target_chain,
+            attestation_center: contracts.attestation_center,
+            entry_point: contracts.entry_point,
+        };
+        let ends = Ends { transport: Arc::new(network.clone()), events };
+        let Ends { transport, events } = match interpose {
+            Some(interpose) => interpose(ends, &keys, domain),
+            None => ends,
         };
         let pipeline = pipeline::start(Parts {
             config,
             contracts,
+            domain,
             clock,
             chains: Arc::new(chains),
             heads: Arc::new(heads),

@@ -52,6 +52,8 @@ pub struct Parts {
     pub config: Arc<OperatorConfig>,
     /// Ditto's contracts.
     pub contracts: ContractsConfig,
+    /// Where consents are meant to be used.
+    pub domain: SigningDomain,
     /// The slots' clock.
     pub clock: SlotClock,
     /// The chains' nodes.
@@ -85,16 +87,11 @@ pub struct Parts {
 /// # Errors
 /// When the operating system refuses a stage its threads.
 pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
-    let Parts { config, contracts, clock, chains, heads, sets, admitted, sandbox, .. } = parts;
+    let Parts { config, contracts, domain, clock, chains, heads, sets, admitted, sandbox, .. } = parts;
     let Parts { set_changed, consensus, signer, journal, transport, events, board, .. } = parts;
     let network = Arc::new(config.network.clone());
     let target = chains[&network.target_chain].clone();
     let engine_id = B256::from(ditto_sandbox::engine_id());
-    let domain = SigningDomain {
-        chain_id: network.target_chain,
-        attestation_center: contracts.attestation_center,
-        entry_point: contracts.entry_point,
-    };
     let sizes = &config.stages;
     let mut pipeline = Pipeline::new("operator", DRAIN);
 

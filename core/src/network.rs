@@ -82,7 +82,7 @@ impl NetworkConfig {
     }
 
     fn default_batch_gas() -> u64 {
-        14_000_000
+        12_000_000
     }
 
     fn default_verification_gas() -> u64 {
