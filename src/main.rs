@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use ditto_core::chain::Rpc;
 use ditto_core::clock::SystemClock;
 use ditto_core::telemetry::log;
 use ditto_operator::config::OperatorConfig;
@@ -78,7 +79,11 @@ fn act(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(source) => run(source.load()?),
         Command::Config { what: ConfigCommand::Check(source) } => {
-            Keys::load(&source.load()?)?;
+            let config = source.load()?;
+            Keys::load(&config)?;
+            for (id, chain) in &config.chains {
+                Rpc::new(*id, chain)?;
+            }
             println!("the configuration is good");
             Ok(())
         }

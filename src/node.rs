@@ -80,7 +80,11 @@ impl Node {
     ///
     /// # Errors
     /// What has to be mended.
-    pub async fn start(config: OperatorConfig, clock: Arc<dyn Clock>, interpose: Option<Interpose>) -> anyhow::Result<Self> {
+    pub async fn start(
+        config: OperatorConfig,
+        clock: Arc<dyn Clock>,
+        interpose: Option<Interpose>,
+    ) -> anyhow::Result<Self> {
         let metrics = Metrics::install("ditto-operator", env!("CARGO_PKG_VERSION"))?;
         let config = Arc::new(config);
         let keys = Keys::load(&config)?;

@@ -284,3 +284,7 @@ impl Judge {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;
