@@ -6,12 +6,13 @@
 //!
 //! - [`clock`], [`task`], [`userop`], [`proposal`], [`verdict`], [`consent`]: the nouns and the bytes that are signed;
 //! - [`network`], [`operators`], [`election`], [`quorum`], [`bls`]: who may say what, and when it is enough;
-//! - [`wire`], [`p2p`]: SSZ messages and how they reach the others;
+//! - [`wire`], [`p2p`], [`admission`]: SSZ messages, how they reach the others, and who is heard;
 //! - [`chain`]: contract bindings, JSON-RPC, heads and pins;
 //! - [`stage`], [`store`], [`telemetry`], [`config`], [`secret`]: how both binaries are built and run.
 //!
 //! Nothing here links a JavaScript engine, and nothing here names a particular chain.
 
+pub mod admission;
 pub mod bls;
 pub mod chain;
 pub mod clock;
