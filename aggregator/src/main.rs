@@ -1,1 +1,158 @@
-fn main() {}
+//! `ditto-aggregator`: runs the aggregator, checks its configuration, lists its ledger.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use ditto_aggregator::config::AggregatorConfig;
+use ditto_aggregator::ledger::{self, TaskRecord, TaskState};
+use ditto_aggregator::node;
+use ditto_core::telemetry::{Metrics, log};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// The stand-alone aggregator of a Ditto network.
+#[derive(Parser)]
+#[command(name = "ditto-aggregator", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run until SIGTERM or SIGINT.
+    Run(Source),
+    /// Check or show the configuration.
+    Config {
+        #[command(subcommand)]
+        what: ConfigCommand,
+    },
+    /// List what became of every proposed task (the aggregator must not be running on the same ledger).
+    Ledger {
+        #[command(flatten)]
+        source: Source,
+        /// One JSON object per line.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Check it, the submitter key included.
+    Check(Source),
+    /// Show it as it is after file, environment and flags, with defaults. Secrets are never shown.
+    Show(Source),
+}
+
+#[derive(Args)]
+struct Source {
+    /// The configuration file.
+    #[arg(long, env = ditto_aggregator::config::ENV_FILE)]
+    config: Option<PathBuf>,
+    /// Sets one value over file and environment; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write key=value, such as submission.poll_ms=100")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+impl Source {
+    fn load(&self) -> anyhow::Result<AggregatorConfig> {
+        Ok(AggregatorConfig::load(self.config.as_deref(), &self.set)?)
+    }
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(source) => run(&source),
+        Command::Config { what: ConfigCommand::Check(source) } => check(&source),
+        Command::Config { what: ConfigCommand::Show(source) } => show(&source),
+        Command::Ledger { source, json } => list(&source, json),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(source: &Source) -> anyhow::Result<ExitCode> {
+    let config = source.load()?;
+    let signer = config.submitter()?;
+    log::install(&config.telemetry.log)?;
+    let metrics = Metrics::install("ditto-aggregator", env!("CARGO_PKG_VERSION"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let clean = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let stopping = stop.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            stopping.cancel();
+        });
+        anyhow::Ok(node::run(config, signer, metrics, stop).await?)
+    })?;
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+fn check(source: &Source) -> anyhow::Result<ExitCode> {
+    let config = source.load()?;
+    let signer = config.submitter()?;
+    println!("the configuration is good");
+    println!("network    {} ({})", config.network.name, config.network.id());
+    println!("chain      {}", config.network.target_chain);
+    println!("submitter  {}", signer.address());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(source: &Source) -> anyhow::Result<ExitCode> {
+    println!("{}", serde_json::to_string_pretty(&source.load()?)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
+    let config = source.load()?;
+    let domain = config.domain().ok_or(node::StartError::NoTarget)?;
+    let identity = ledger::identity(&config.network.name, &domain, config.network.aggregator);
+    let tasks = ledger::list(&config.state_dir, &identity)?;
+    if json {
+        for task in &tasks {
+            println!("{}", serde_json::to_string(task)?);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{:>8}  {:>14}  {:<16}  {:<18}  {:<11}  detail", "slot", "occurrence", "batch", "operation", "state");
+    for task in &tasks {
+        println!(
+            "{:>8}  {:>14}  {:<16}  {:<18}  {:<11}  {}",
+            task.slot,
+            task.occurrence.to_string(),
+            task.batch.to_string(),
+            &task.user_op_hash.to_string()[..18],
+            task.state.label(),
+            detail(task)
+        );
+    }
+    println!("{} tasks", tasks.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn detail(task: &TaskRecord) -> String {
+    match &task.state {
+        TaskState::Proposed | TaskState::Certified | TaskState::Submitted => String::new(),
+        TaskState::Executed { tx } | TaskState::Superseded { tx } => tx.to_string(),
+        TaskState::Rejected { reason } | TaskState::FailedOnChain { reason } | TaskState::Expired { reason } => {
+            reason.clone()
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The cheap checks of votes, before any curve work: pure state, no I/O.
+//!
+//! A vote that comes directly is its sender's, proven by the connection; the first one counts. A gossiped vote names an
+//! author and does not prove it, so one attester may stand in several gossiped votes (a few), and the attester's own
+//! direct vote always gets through: nobody can be silenced by a forger who is faster.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use alloy::primitives::Address;
+use ditto_core::admission::Accepted;
+use ditto_core::bls::Signature;
+use ditto_core::clock::Slot;
+use ditto_core::p2p::{PeerId, VoteRefusal};
+use ditto_core::proposal::BatchId;
+use ditto_core::verdict::VerdictVector;
+use ditto_core::wire::Vote;
+
+use crate::bans::Bans;
+use crate::batch::Batch;
+use crate::config::CollectionConfig;
+
+/// A vote that passed, with its batch.
+#[derive(Clone, Debug)]
+pub struct Ballot {
+    /// What it is about.
+    pub batch: Arc<Batch>,
+    /// Whose it claims to be: index in the batch's set.
+    pub attester: usize,
+    /// What it says.
+    pub verdicts: VerdictVector,
+    /// The signature, not yet verified.
+    pub signature: Signature,
+    /// Who sent it directly; `None` when it was gossiped, and proves nothing about its author.
+    pub sender: Option<PeerId>,
+}
+
+/// How a vote came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// Straight from the operator with this address.
+    Directly(Address),
+    /// By gossip.
+    ByGossip,
+}
+
+/// Why a vote is not taken, or not yet. The label counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwanted {
+    /// Kept for a batch that may still come.
+    Parked,
+    /// For a batch that nobody proposed here.
+    UnknownBatch,
+    /// Under another set than the batch's.
+    WrongSet,
+    /// Not a member of the set, or one without power.
+    Stranger,
+    /// Sent by somebody else than the attester it names.
+    Impostor,
+    /// The attester is kept out.
+    Banned,
+    /// Not one verdict per task.
+    WrongLength,
+    /// Says nothing.
+    Abstains,
+    /// Heard already.
+    Duplicate,
+    /// The attester said something else before.
+    Equivocation,
+    /// The signature is no point.
+    NoPoint,
+}
+
+impl Unwanted {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Parked,
+        Self::UnknownBatch,
+        Self::WrongSet,
+        Self::Stranger,
+        Self::Impostor,
+        Self::Banned,
+        Self::WrongLength,
+        Self::Abstains,
+        Self::Duplicate,
+        Self::Equivocation,
+        Self::NoPoint,
+    ];
+
+    /// The metric's label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Parked => "parked",
+            Self::UnknownBatch => "unknown_batch",
+            Self::WrongSet => "wrong_set",
+            Self::Stranger => "stranger",
+            Self::Impostor => "impostor",
+            Self::Banned => "banned",
+            Self::WrongLength => "wrong_length",
+            Self::Abstains => "abstains",
+            Self::Duplicate => "duplicate",
+            Self::Equivocation => "equivocation",
+            Self::NoPoint => "no_point",
+        }
+    }
+
+    /// What a direct sender is told; `None`: that its vote was taken.
+    #[must_use]
+    pub fn refusal(self) -> Option<VoteRefusal> {
+        match self {
+            Self::Parked | Self::Duplicate => None,
+            Self::UnknownBatch | Self::WrongSet | Self::Stranger | Self::Impostor | Self::Banned => {
+                Some(VoteRefusal::Unwanted)
+            }
+            Self::WrongLength | Self::Abstains | Self::Equivocation | Self::NoPoint => Some(VoteRefusal::Malformed),
+        }
+    }
+}
+
+struct Known {
+    batch: Arc<Batch>,
+    heard: HashMap<usize, Heard>,
+}
+
+#[derive(Default)]
+struct Heard {
+    direct: Option<(VerdictVector, [u8; 96])>,
+    gossiped: Vec<[u8; 96]>,
+}
+
+struct Parked {
+    vote: Vote,
+    came: Came,
+    sender: PeerId,
+    until_ms: u64,
+}
+
+/// The batches that votes are taken for, and what was heard about each.
+pub struct Screening {
+    config: CollectionConfig,
+    bans: Bans,
+    known: HashMap<BatchId, Known>,
+    /// In order of arrival, which is the order of their ends.
+    parked: VecDeque<Parked>,
+    parked_by: HashMap<PeerId, usize>,
+}
+
+/// A vote and how it came: what leaves the park when its batch comes.
+pub struct Waiting {
+    /// The vote.
+    pub vote: Vote,
+    /// How it came.
+    pub came: Came,
+    /// Who handed it over.
+    pub sender: PeerId,
+}
+
+/// Why a checked batch is still not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// It is known.
+    Known,
+    /// The performer proposed something else for this slot, and did so before.
+    Equivocation,
+    /// Too many batches are open.
+    Full,
+}
+
+impl Screening {
+    /// Nothing known.
+    #[must_use]
+    pub fn new(config: CollectionConfig, bans: Bans) -> Self {
+        Self { config, bans, known: HashMap::new(), parked: VecDeque::new(), parked_by: HashMap::new() }
+    }
+
+    /// Whether there is room for this batch.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn room_for(&self, id: BatchId, performer: Address, slot: Slot) -> Result<(), NoRoom> {
+        if self.known.contains_key(&id) {
+            return Err(NoRoom::Known);
+        }
+        let mut others: Vec<_> = self
+            .known
+            .values()
+            .filter(|known| known.batch.slot() == slot && known.batch.proposed.proposal.performer == performer)
+            .map(|known| known.batch.id.proposal)
+            .filter(|proposal| *proposal != id.proposal)
+            .collect();
+        others.sort_unstable();
+        others.dedup();
+        if others.len() >= self.config.max_proposals_per_performer {
+            return Err(NoRoom::Equivocation);
+        }
+        if self.known.len() >= self.config.max_batches {
+            return Err(NoRoom::Full);
+        }
+        Ok(())
+    }
+
+    /// Takes votes for this batch from now on, and gives those that waited for it.
+    pub fn open(&mut self, batch: Arc<Batch>) -> Vec<Waiting> {
+        let id = batch.id;
+        self.known.entry(id).or_insert_with(|| Known { batch, heard: HashMap::new() });
+        let mut waiting = Vec::new();
+        for parked in std::mem::take(&mut self.parked) {
+            if parked.vote.batch == id {
+                self.unpark(parked.sender);
+                waiting.push(Waiting { vote: parked.vote, came: parked.came, sender: parked.sender });
+            } else {
+                self.parked.push_back(parked);
+            }
+        }
+        waiting
+    }
+
+    /// Screens a vote.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub fn screen(
+        &mut self,
+        vote: Vote,
+        came: Came,
+        sender: PeerId,
+        accepted: &Accepted,
+        now_ms: u64,
+    ) -> Result<Ballot, Unwanted> {
+        // Nothing of the vote needs its batch before this line except its author, whom a stranger cannot name.
+        let Some(known) = self.known.get_mut(&vote.batch) else { return Err(self.park(vote, came, sender, now_ms)) };
+        if vote.set_id != known.batch.set_id() {
+            return Err(Unwanted::WrongSet);
+        }
+        let set = accepted.set(vote.set_id).ok_or(Unwanted::WrongSet)?;
+        let attester = usize::try_from(vote.attester).map_err(|_| Unwanted::Stranger)?;
+        let member = set.members.get(attester).filter(|member| member.power > 0).ok_or(Unwanted::Stranger)?;
+        if let Came::Directly(operator) = came
+            && operator != member.controller
+        {
+            return Err(Unwanted::Impostor);
+        }
+        if self.bans.holds(member.controller, now_ms) {
+            return Err(Unwanted::Banned);
+        }
+        if vote.verdicts.0.len() != known.batch.hashes.len() {
+            return Err(Unwanted::WrongLength);
+        }
+        if vote.verdicts.abstains_wholly() {
+            return Err(Unwanted::Abstains);
+        }
+        let heard = known.heard.entry(attester).or_default();
+        match came {
+            Came::Directly(_) => match &heard.direct {
+                Some((verdicts, _)) if *verdicts != vote.verdicts => return Err(Unwanted::Equivocation),
+                Some(_) => return Err(Unwanted::Duplicate),
+                None => {}
+            },
+            Came::ByGossip => {
+                let full = heard.gossiped.len() >= usize::from(self.config.gossiped_votes_per_attester);
+                if heard.direct.is_some() || full || heard.gossiped.contains(&vote.signature) {
+                    return Err(Unwanted::Duplicate);
+                }
+            }
+        }
+        let signature = Signature::from_bytes(&vote.signature).ok_or(Unwanted::NoPoint)?;
+        let direct = matches!(came, Came::Directly(_));
+        if direct {
+            heard.direct = Some((vote.verdicts.clone(), vote.signature));
+        } else {
+            heard.gossiped.push(vote.signature);
+        }
+        Ok(Ballot {
+            batch: known.batch.clone(),
+            attester,
+            verdicts: vote.verdicts,
+            signature,
+            sender: direct.then_some(sender),
+        })
+    }
+
+    fn park(&mut self, vote: Vote, came: Came, sender: PeerId, now_ms: u64) -> Unwanted {
+        let of_peer = self.parked_by.get(&sender).copied().unwrap_or_default();
+        if self.parked.len() >= self.config.parked_votes || of_peer >= self.config.parked_votes_per_peer {
+            return Unwanted::UnknownBatch;
+        }
+        *self.parked_by.entry(sender).or_default() += 1;
+        self.parked.push_back(Parked { vote, came, sender, until_ms: now_ms.saturating_add(self.config.park_ms) });
+        Unwanted::Parked
+    }
+
+    fn unpark(&mut self, sender: PeerId) {
+        if let Some(count) = self.parked_by.get_mut(&sender) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.parked_by.remove(&sender);
+            }
+        }
+    }
+
+    /// Forgets what is over; says how many parked votes never met their batch.
+    pub fn forget(&mut self, now_ms: u64) -> u64 {
+        self.known.retain(|_, known| known.batch.valid_until().saturating_mul(1000) > now_ms);
+        let mut lost = 0;
+        while self.parked.front().is_some_and(|parked| parked.until_ms <= now_ms) {
+            let Some(parked) = self.parked.pop_front() else { break };
+            self.unpark(parked.sender);
+            lost += 1;
+        }
+        lost
+    }
+}
+
+#[cfg(test)]
+#[path = "screening_tests.rs"]
+mod tests;

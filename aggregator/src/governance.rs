@@ -1,0 +1,225 @@
+//! What the target chain says about who may vote and when it is enough: the accepted operator sets, the quorum rule.
+//!
+//! [`Governance`] is the last look; [`follow`] looks again with every head. A chain that cannot be read leaves the last
+//! look standing, and the reason in the readiness checks.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use ditto_core::admission::AcceptedSets;
+use ditto_core::chain::bindings::attestation_center::AttestationCenter;
+use ditto_core::chain::bindings::obls::OBLS;
+use ditto_core::chain::{ContractsConfig, Head, Heads, Request, Rpc, RpcError, SetError, SetReader};
+use ditto_core::operators::OperatorSet;
+use ditto_core::p2p::Network;
+use ditto_core::quorum::QuorumRule;
+use ditto_core::telemetry::Check;
+use ditto_core::verdict::VerdictVector;
+use tokio_util::sync::CancellationToken;
+
+/// Pause after a failed look.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A task definition's rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The fractions.
+    pub quorum: QuorumRule,
+    /// Power that must have signed whatever the fractions say.
+    pub minimum_power: u128,
+}
+
+impl Rule {
+    /// Whether `signed` of the set's power decides these verdicts: by the approval fraction when anything is approved,
+    /// else by the rejection fraction.
+    #[must_use]
+    pub fn decides(&self, set: &OperatorSet, verdicts: &VerdictVector, signed: u128) -> bool {
+        let reached = if verdicts.approves_any() {
+            self.quorum.approves(signed, set.total_power)
+        } else {
+            self.quorum.rejects(signed, set.total_power)
+        };
+        reached && signed != 0 && signed >= self.minimum_power
+    }
+}
+
+/// The last look at sets and rule. Cheap to clone; clones show the same.
+#[derive(Clone, Debug, Default)]
+pub struct Governance {
+    sets: AcceptedSets,
+    rule: Arc<RwLock<Option<Rule>>>,
+}
+
+impl Governance {
+    /// Nothing known yet: nothing is accepted.
+    #[must_use]
+    pub fn new(sets: AcceptedSets) -> Self {
+        Self { sets, rule: Arc::default() }
+    }
+
+    /// The accepted sets.
+    #[must_use]
+    pub fn sets(&self) -> &AcceptedSets {
+        &self.sets
+    }
+
+    /// The rule; `None` until it was read, or while the task definition is not active.
+    #[must_use]
+    pub fn rule(&self) -> Option<Rule> {
+        *self.rule.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces the rule.
+    pub fn set_rule(&self, rule: Option<Rule>) {
+        *self.rule.write().unwrap_or_else(PoisonError::into_inner) = rule;
+    }
+}
+
+/// Why nothing could be read.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error("the node says it is on chain {found}; `chains.{expected}.rpc` must point to chain {expected}")]
+    WrongChain { found: u64, expected: u64 },
+    #[error("task definition {id} is not active in the AttestationCenter; see `network.task_definition`")]
+    Inactive { id: u16 },
+    #[error(transparent)]
+    Sets(#[from] SetError),
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+}
+
+/// What following needs.
+pub struct Following {
+    /// The target chain.
+    pub rpc: Arc<Rpc>,
+    /// Its heads.
+    pub heads: Heads,
+    /// Its contracts.
+    pub contracts: ContractsConfig,
+    /// The task definition whose rule is read.
+    pub task_definition: u16,
+    /// Told when the sets change.
+    pub network: Network,
+    /// Says whether the chain answers.
+    pub chain_check: Check,
+    /// Says whether the sets are known.
+    pub set_check: Check,
+}
+
+/// Looks with every head, until `stop`.
+pub async fn follow(mut following: Following, governance: Governance, stop: CancellationToken) {
+    let sets = SetReader::new(following.rpc.clone(), following.contracts.obls);
+    let mut chain_known = false;
+    let mut last: Option<Head> = None;
+    let mut complained = String::new();
+    loop {
+        let looked = match following.heads.latest() {
+            Some(head) if last != Some(head) => {
+                last = Some(head);
+                Some(following.look(&sets, &governance, head, &mut chain_known).await)
+            }
+            Some(_) => None,
+            None => {
+                let reason = format!("no node of chain {} answered yet", following.rpc.chain());
+                following.chain_check.not_ready(reason);
+                None
+            }
+        };
+        match looked {
+            Some(Ok(())) => {
+                complained.clear();
+                following.chain_check.ready();
+                following.set_check.ready();
+            }
+            Some(Err(error)) => {
+                let reason = error.to_string();
+                match &error {
+                    Unread::Sets(SetError::Rpc(_)) | Unread::Rpc(_) | Unread::WrongChain { .. } => {
+                        following.chain_check.not_ready(&*reason);
+                    }
+                    _ => {
+                        following.chain_check.ready();
+                        if governance.sets().get().current().is_none() || governance.rule().is_none() {
+                            following.set_check.not_ready(&*reason);
+                        }
+                    }
+                }
+                // Once per reason: what does not change need not be said every second.
+                if complained != reason {
+                    tracing::warn!(%error, "cannot read operator sets and rules; trying on");
+                    complained = reason;
+                }
+                last = None;
+            }
+            None => {}
+        }
+        let wait = async {
+            if last.is_none() {
+                tokio::time::sleep(RETRY).await;
+            } else if !following.heads.changed().await {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = wait => {}
+        }
+    }
+}
+
+impl Following {
+    async fn look(
+        &self,
+        sets: &SetReader,
+        governance: &Governance,
+        head: Head,
+        chain_known: &mut bool,
+    ) -> Result<(), Unread> {
+        if !*chain_known {
+            let found: alloy::primitives::U64 =
+                self.rpc.ask_for(Request::new("eth_chainId", &serde_json::json!([]))).await?;
+            let (found, expected) = (found.to::<u64>(), self.rpc.chain());
+            if found != expected {
+                return Err(Unread::WrongChain { found, expected });
+            }
+            *chain_known = true;
+        }
+        let call = AttestationCenter::taskDefinitionCall { id: self.task_definition };
+        let definition = self.rpc.call(self.contracts.attestation_center, &call, head.hash).await?;
+        let rule = Rule {
+            quorum: QuorumRule {
+                approve_numerator: definition.approveNumerator,
+                approve_denominator: definition.approveDenominator,
+                reject_numerator: definition.rejectNumerator,
+                reject_denominator: definition.rejectDenominator,
+            },
+            minimum_power: definition.minimumPower.to::<u128>(),
+        };
+        governance.set_rule(definition.active.then_some(rule));
+        if !definition.active {
+            return Err(Unread::Inactive { id: self.task_definition });
+        }
+        let current = match sets.current(head.hash).await {
+            Ok(set) => set,
+            // Elections under a fresh set wait for its seed; until then the one before stays.
+            Err(SetError::Unseeded { id, .. }) if id > 1 && governance.sets().get().current().is_some() => {
+                sets.set(id - 1, head.hash).await?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut accepted = vec![current.clone()];
+        if let Some(before) = current.id.checked_sub(1).filter(|id| *id > 0) {
+            let call = OBLS::isAcceptedCall { setId: before };
+            if self.rpc.call(self.contracts.obls, &call, head.hash).await? {
+                accepted.push(sets.set(before, head.hash).await?);
+            }
+        }
+        metrics::gauge!("ditto_aggregator_operator_set_id").set(f64::from(current.id));
+        if governance.sets().replace(accepted) {
+            let (members, power) = (current.members.len(), current.total_power);
+            tracing::info!(set = current.id, members, power, "operator set in force");
+            self.network.recheck();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! The aggregator's pipeline.
+//!
+//! ```text
+//!  peers ──> collect ──> verify ──> aggregate ──> submit ──> confirm ──> ledger
+//!             │            ^ │                      ^            │
+//!             │     timer ─┘ └─> bans               └─ again ────┘
+//!             └─> ledger (proposed)      ledger (certified, sent)
+//! ```
+//!
+//! - **collect** checks proposals and screens votes, cheaply; tasks are in the ledger before votes for them count;
+//! - **verify** sums votes by batch and verdict vector and checks the sum that will be submitted, on rayon;
+//! - **aggregate** applies the thresholds and writes down one certificate per batch;
+//! - **submit** turns a certificate into one transaction;
+//! - **confirm** reads from the chain what became of every task, and has sent again what is stuck.
+//!
+//! What an earlier run left unfinished is put where it was: open batches take votes again, certificates are submitted,
+//! transactions are looked for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ditto_core::chain::{ContractsConfig, Heads, Rpc};
+use ditto_core::clock::SlotClock;
+use ditto_core::consent::SigningDomain;
+use ditto_core::p2p::{Event, Network};
+use ditto_core::stage::{Deadline, Pipeline, PoolError};
+use ditto_core::telemetry::Check;
+use tokio::sync::mpsc;
+
+use crate::aggregate::{Aggregate, Claims};
+use crate::bans::Bans;
+use crate::collect::{self, Collect, Screening};
+use crate::config::AggregatorConfig;
+use crate::confirm::Confirm;
+use crate::governance::Governance;
+use crate::ledger::{Ledger, Unfinished};
+use crate::report::Report;
+use crate::submit::{Account, InFlight, Order, Submit, Watch};
+use crate::verify::{self, Gathering, Verify};
+
+/// What surrounds the pipeline.
+pub struct Surroundings {
+    /// The configuration.
+    pub config: AggregatorConfig,
+    /// The target chain's contracts.
+    pub contracts: ContractsConfig,
+    /// What is signed.
+    pub domain: SigningDomain,
+    /// The time.
+    pub clock: SlotClock,
+    /// Sets and rule.
+    pub governance: Governance,
+    /// The target chain.
+    pub rpc: Arc<Rpc>,
+    /// Its heads.
+    pub heads: Heads,
+    /// The peers.
+    pub network: Network,
+    /// What they send.
+    pub events: mpsc::Receiver<Event>,
+    /// Who pays.
+    pub account: Arc<Account>,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// What an earlier run left in it.
+    pub unfinished: Vec<Unfinished>,
+    /// Says whether the ledger takes what it is given.
+    pub ledger_check: Check,
+    /// What is shown.
+    pub report: Report,
+}
+
+/// Declares and starts the stages.
+///
+/// # Errors
+/// When the operating system refuses threads.
+pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
+    let Surroundings { config, contracts, domain, clock, governance, rpc, heads, .. } = around;
+    let Surroundings { network, events, account, ledger, unfinished, ledger_check, report, .. } = around;
+    let stages = config.stages;
+    let mut pipeline = Pipeline::new("aggregator", Duration::from_millis(stages.drain_ms));
+
+    let (collect, to_collect) = pipeline.queue("collect", &stages.collect);
+    let (verify, to_verify) = pipeline.queue("verify", &stages.verify);
+    let (aggregate, to_aggregate) = pipeline.queue("aggregate", &stages.aggregate);
+    let (submit, to_submit) = pipeline.queue("submit", &stages.submit);
+    let (confirm, to_confirm) = pipeline.queue("confirm", &stages.confirm);
+
+    let bans = Bans::default();
+    let gathering = Gathering::default();
+    let mut screening = Screening::new(config.collection, bans.clone());
+    let mut claims = Claims::default();
+    for left in unfinished.iter().filter(|left| left.certified.is_none()) {
+        screening.open(left.batch.clone());
+    }
+    for certified in unfinished.iter().filter_map(|left| left.certified.as_ref()) {
+        claims.claim(certified, clock.now_ms());
+    }
+
+    pipeline.source("peers", |stop| collect::listen(events, collect, stop));
+    pipeline.source("unfinished", {
+        let (submit, confirm) = (submit.clone(), confirm.clone());
+        move |stop| async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = go_on(unfinished, submit, confirm) => stop.cancelled().await,
+            }
+        }
+    });
+    pipeline.source("group_timer", {
+        let (gathering, clock, verify) = (gathering.clone(), clock.clone(), verify.clone());
+        move |stop| verify::timer(gathering, config.verification, clock, verify, stop)
+    });
+
+    pipeline.actor(
+        to_collect,
+        Collect {
+            network: config.network.clone(),
+            domain,
+            config: config.collection,
+            governance: governance.clone(),
+            heads: heads.clone(),
+            clock: clock.clone(),
+            screening,
+            ledger: ledger.clone(),
+            ledger_check: ledger_check.clone(),
+            report: report.clone(),
+            verify,
+            sweep_at: Instant::now(),
+        },
+    );
+    pipeline.cpu(
+        to_verify,
+        Verify {
+            gathering,
+            governance: governance.clone(),
+            domain,
+            config: config.verification,
+            bans,
+            transport: Arc::new(network),
+            clock: clock.clone(),
+            aggregate,
+        },
+    )?;
+    let again = submit.feedback();
+    pipeline.actor(
+        to_aggregate,
+        Aggregate {
+            governance,
+            claims,
+            ledger: ledger.clone(),
+            ledger_check: ledger_check.clone(),
+            report: report.clone(),
+            clock: clock.clone(),
+            submit,
+        },
+    );
+    pipeline.io(
+        to_submit,
+        Submit {
+            rpc: rpc.clone(),
+            heads: heads.clone(),
+            attestation_center: contracts.attestation_center,
+            account: account.clone(),
+            config: config.submission,
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            confirm,
+        },
+    );
+    pipeline.actor(
+        to_confirm,
+        Confirm {
+            rpc,
+            heads,
+            contracts,
+            domain,
+            account,
+            config: config.submission,
+            ledger,
+            ledger_check,
+            report,
+            clock,
+            submit: again,
+            flights: Vec::new(),
+            look_at: Instant::now(),
+            balance_at: Instant::now(),
+        },
+    );
+    Ok(pipeline)
+}
+
+/// Hands what an earlier run left to the stages it was in.
+async fn go_on(
+    unfinished: Vec<Unfinished>,
+    submit: ditto_core::stage::Outbox<Order>,
+    confirm: ditto_core::stage::Outbox<Watch>,
+) {
+    for left in unfinished {
+        let Some(certified) = left.certified else { continue };
+        tracing::info!(batch = %certified.batch.id, sent = left.submission.is_some(), "going on with an unfinished batch");
+        // Refused only when the stage has ended: then the next start goes on.
+        match left.submission {
+            Some(submission) if submission.is_in_flight() => {
+                drop(confirm.send(Watch::Flight(InFlight { certified, submission }), Deadline::NONE).await);
+            }
+            // What was settled as far as it could be waits for its validity's end.
+            Some(_) => {}
+            None => drop(submit.send(Order::Submit { certified, attempt: 1 }, Deadline::NONE).await),
+        }
+    }
+}
