@@ -10,6 +10,7 @@ pub mod build;
 pub mod config;
 pub mod gossip;
 pub mod ingest;
+pub mod metrics;
 pub mod node;
 pub mod pipeline;
 pub mod propose;

@@ -86,6 +86,7 @@ impl Node {
         interpose: Option<Interpose>,
     ) -> anyhow::Result<Self> {
         let metrics = Metrics::install("ditto-operator", env!("CARGO_PKG_VERSION"))?;
+        crate::metrics::describe();
         let config = Arc::new(config);
         let keys = Keys::load(&config)?;
         let contracts = config.contracts().ok_or_else(|| anyhow::anyhow!("the target chain names no contracts"))?;

@@ -162,7 +162,7 @@ impl Propose {
                 .iter()
                 .filter(|(occurrence, _)| !open.covered.contains(occurrence))
                 .filter_map(|(_, finding)| match finding.as_ref() {
-                    Finding::Operation { task, .. } => Some(task.clone()),
+                    Finding::Operation { task, .. } => Some(task.as_ref().clone()),
                     _ => None,
                 })
                 .collect();

@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn only_the_very_same_task_is_approved() {
         let hash = B256::repeat_byte(9);
-        let own = Finding::Operation { task: task(), hash };
+        let own = Finding::Operation { task: Box::new(task()), hash };
         assert_eq!(verdict(&task(), hash, Some(&own), true), Verdict::Approve);
         let other = B256::repeat_byte(8);
         assert_eq!(verdict(&task(), other, Some(&own), true), Verdict::Reject(Reason::OtherOperation));

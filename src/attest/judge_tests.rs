@@ -178,7 +178,7 @@ impl Bench {
     async fn find(&mut self, task: Task) {
         let hash = self.judge.domain.user_op_hash(&task);
         let occurrence = task.occurrence;
-        let finding = Arc::new(Finding::Operation { task, hash });
+        let finding = Arc::new(Finding::Operation { task: Box::new(task), hash });
         self.judge.handle(Note::Found { slot: SLOT, occurrence, finding }.into(), Deadline::none()).await;
     }
 

@@ -46,7 +46,7 @@ pub enum Finding {
     /// An operation that works and that the session allows.
     Operation {
         /// The task.
-        task: Task,
+        task: Box<Task>,
         /// Its userOpHash.
         hash: B256,
     },
@@ -175,7 +175,7 @@ impl Build {
             user_op_hash: hash,
         }
         .hash();
-        Ok(Finding::Operation { task, hash })
+        Ok(Finding::Operation { task: Box::new(task), hash })
     }
 
     /// The fields that follow from the rule.

@@ -1,0 +1,47 @@
+//! What the operator measures beside its stages, with units and help texts.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// Describes every metric that the operator's own code records.
+pub fn describe() {
+    describe_counter!("ditto_operator_due_total", "Occurrences that were due, carried-over ones counted again.");
+    describe_counter!(
+        "ditto_operator_carried_over_total",
+        "Occurrences taken up again because the chain does not show them executed."
+    );
+    describe_counter!(
+        "ditto_operator_slots_missed_total",
+        "Slots that passed while this process did not run or was stalled."
+    );
+    describe_histogram!("ditto_operator_slot_lag_seconds", Unit::Seconds, "From a slot's start to its planning.");
+    describe_counter!("ditto_operator_simulations_total", "Runs that ended, by outcome.");
+    describe_histogram!("ditto_operator_simulation_seconds", Unit::Seconds, "Wall-clock time of a run in the sandbox.");
+    describe_histogram!("ditto_operator_simulation_memory_bytes", Unit::Bytes, "Largest resident set of a run.");
+    describe_counter!("ditto_operator_proposed_total", "Tasks that this operator proposed.");
+    describe_histogram!(
+        "ditto_operator_proposal_delay_seconds",
+        Unit::Seconds,
+        "From a slot's start to this operator's proposal."
+    );
+    describe_counter!(
+        "ditto_operator_parked_proposals_total",
+        "Proposals that came before the slot was planned here, by what became of them."
+    );
+    describe_counter!("ditto_operator_verdicts_total", "Verdicts on tasks, by verdict.");
+    describe_counter!(
+        "ditto_operator_conflicts_avoided_total",
+        "Verdicts withheld because the journal shows a conflicting one."
+    );
+    describe_counter!(
+        "ditto_operator_journal_failures_total",
+        "Times the journal could not be written, so that nothing was signed."
+    );
+    describe_counter!("ditto_operator_undecodable_total", "Gossiped messages that are no proposal of our version.");
+    describe_counter!("ditto_reads_total", "Chain reads of runs, answered from the slot's cache or by the node.");
+    describe_counter!("ditto_rpc_requests_total", "JSON-RPC requests, by chain and endpoint.");
+    describe_counter!("ditto_rpc_failures_total", "JSON-RPC batches that an endpoint did not answer.");
+    describe_histogram!("ditto_rpc_seconds", Unit::Seconds, "Time of a JSON-RPC batch, by chain and endpoint.");
+    describe_histogram!("ditto_rpc_batch_requests", "Requests in a JSON-RPC batch.");
+    describe_gauge!("ditto_chain_head_number", "Number of the latest block seen, by chain.");
+    describe_gauge!("ditto_chain_head_timestamp_seconds", Unit::Seconds, "Time of the latest block seen, by chain.");
+}
