@@ -122,13 +122,19 @@ impl P2pConfig {
                 return fail(field, value.to_string(), "choose 1 to 10000000, or leave it out for the default");
             }
         }
+        if self.liveness_interval_ms < 500 {
+            // Asked more often, a peer would count the questions as a flood and not answer them.
+            let problem = self.liveness_interval_ms.to_string();
+            return fail("liveness_interval_ms", problem, "choose at least 500 (default 10000)");
+        }
         if self.redial_max_ms < self.redial_min_ms {
             let problem = format!("{} is less than redial_min_ms", self.redial_max_ms);
             return fail("redial_max_ms", problem, "choose at least redial_min_ms (default 15000)");
         }
         for (field, list) in [("listen", &self.listen), ("external", &self.external), ("bootstrap", &self.bootstrap)] {
             for address in list {
-                if !dialable(address, true) && !(field == "listen" && listenable(address)) {
+                let usable = if field == "listen" { listenable(address) } else { dialable(address, true) };
+                if !usable {
                     let problem = format!("{address} is not an address this node can use");
                     return fail(field, problem, "write /ip4/1.2.3.4/tcp/9100 or /ip4/1.2.3.4/udp/9100/quic-v1");
                 }

@@ -244,7 +244,7 @@ mod tests {
         let gossip = build(&P2pConfig::default(), &realm).unwrap();
         assert_eq!(gossip.topics().count(), 2);
         assert_eq!(Topic::Votes.name(&realm).to_string(), "ditto/devnet/31337/votes/1");
-        assert!(UNADMITTED < THRESHOLDS.publish_threshold && UNADMITTED > THRESHOLDS.graylist_threshold);
+        const { assert!(UNADMITTED < THRESHOLDS.publish_threshold && UNADMITTED > THRESHOLDS.graylist_threshold) };
     }
 
     #[tokio::test]

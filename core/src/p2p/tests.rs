@@ -165,7 +165,8 @@ async fn a_stranger_is_not_heard_and_cannot_censor_by_being_first() {
     }
     // The first gossip delivered is the honest peer's, though the stranger had sent the same bytes before.
     assert_eq!(next_gossip(&mut target).await, b"proposal");
-    assert_eq!(target.network.peers().len(), 1);
+    let mut peers = target.network.watch_peers();
+    tokio::time::timeout(PATIENCE, peers.wait_for(|peers| peers.len() == 1)).await.unwrap().unwrap();
     driven.abort();
 }
 

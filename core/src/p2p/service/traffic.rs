@@ -60,7 +60,12 @@ impl Service {
 
     fn publish(&mut self, topic: Topic, bytes: Vec<u8>) -> Result<(), PublishError> {
         let size = bytes.len();
-        let published = self.swarm.behaviour_mut().gossip.publish(topic.name(&self.realm), bytes);
+        let published = if self.peers.values().any(|peer| peer.announced) {
+            self.swarm.behaviour_mut().gossip.publish(topic.name(&self.realm), bytes)
+        } else {
+            // Peers we admitted may be connected and not have admitted us: they would not listen.
+            Err(gossipsub::PublishError::NoPeersSubscribedToTopic)
+        };
         let outcome = match published {
             Ok(_) => Ok(()),
             Err(gossipsub::PublishError::Duplicate) => Err(PublishError::Duplicate),
@@ -205,6 +210,8 @@ impl Service {
     pub(super) fn on_vote_failure(&mut self, id: OutboundRequestId, error: &OutboundFailure) {
         let error = match error {
             OutboundFailure::Timeout => SendError::Silent,
+            // The receiver gave the stream up: its own patience ended first, or it had no stream left.
+            OutboundFailure::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => SendError::Silent,
             other => SendError::Connection(other.to_string()),
         };
         self.vote_done(id, Err(error));
