@@ -41,7 +41,7 @@ pub async fn meter(
     Ok(if metered.ok { Trial::Works { gas: metered.gasUsed.saturating_to() } } else { Trial::Fails(metered.returned) })
 }
 
-/// Hands the operation to the EntryPoint as if it had its certificate.
+/// Hands the operation to the EntryPoint as if it had its certificate. `beneficiary` is paid for it, as the submitter would be.
 ///
 /// # Errors
 /// When the node does not answer.
@@ -50,6 +50,7 @@ pub async fn dry_run(
     contracts: &ContractsConfig,
     domain: &SigningDomain,
     task: &Task,
+    beneficiary: Address,
     block: B256,
 ) -> Result<Trial, RpcError> {
     let packed = task.packed();
@@ -68,8 +69,7 @@ pub async fn dry_run(
             signature: packed.signature,
         },
         consent: domain.consent(task).eip712_hash_struct(),
-        // Who is paid does not matter here; the zero address cannot be paid.
-        beneficiary: contracts.hook,
+        beneficiary,
     };
     let tried = node.call(contracts.hook, &call, block, Some(&DryRun::DEPLOYED_BYTECODE)).await?;
     Ok(if tried.ok { Trial::Works { gas: tried.gasUsed.saturating_to() } } else { Trial::Fails(tried.reason) })

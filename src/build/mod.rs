@@ -159,7 +159,8 @@ impl Build {
         }
         let op = self.operation(context, &policy, workflow.account, nonce, call_data, call_gas);
         let mut task = Task { occurrence: due.occurrence, op, terms, proof: B256::ZERO };
-        match dry_run::dry_run(&self.node, &self.contracts, &self.domain, &task, block).await? {
+        match dry_run::dry_run(&self.node, &self.contracts, &self.domain, &task, self.network.aggregator, block).await?
+        {
             Trial::Works { .. } => {}
             Trial::Fails(data) => return Ok(self.refuse(due, Reason::Reverts, &dry_run::in_words(&data))),
         }
