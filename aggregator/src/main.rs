@@ -77,7 +77,8 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Our errors tell their causes themselves; the chain would tell them twice.
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }

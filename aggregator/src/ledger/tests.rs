@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::testing::*;
 use ditto_core::bls::Purpose;
+use ditto_core::verdict::VerdictVector;
 
 fn open(dir: &Path) -> Ledger {
     let identity = identity("test", &domain(), Address::ZERO);

@@ -162,8 +162,11 @@ impl Submit {
                 Handed::No => {}
             }
             turn.used();
-            if submission.stage == Stage::Sent {
-                self.ledger.submit(certified.batch.id, &submission).await?;
+            if submission.stage == Stage::Sent
+                && let Err(error) = self.ledger.submit(certified.batch.id, &submission).await
+            {
+                // It is on its way; that it was prepared is on the disk, and a restart would send it again.
+                tracing::error!(batch = %certified.batch.id, %error, "cannot record that a transaction was sent");
             }
             tracing::info!(
                 batch = %certified.batch.id, slot = certified.batch.slot(), attempt, nonce = submission.nonce, gas,

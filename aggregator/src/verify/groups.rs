@@ -101,6 +101,16 @@ impl Groups {
         ripe
     }
 
+    /// Puts a group back that could not be checked; it is due again after the timer.
+    pub fn put_back(&mut self, ripe: Ripe) {
+        let group = self.0.get_mut(&ripe.batch.id).and_then(|votes| votes.groups.get_mut(&ripe.verdicts));
+        if let Some(group) = group {
+            group.out = false;
+            group.since = Some(Instant::now());
+            group.give_back(ripe.candidates);
+        }
+    }
+
     /// Puts a checked group back. Says whether its certificate is the batch's first.
     pub fn settle(
         &mut self,
@@ -120,10 +130,7 @@ impl Groups {
         }
         if let Some(group) = votes.groups.get_mut(verdicts) {
             group.out = false;
-            for (attester, held) in left {
-                let entry = group.candidates.entry(attester).or_default();
-                held.into_iter().for_each(|(signature, sender)| place(entry, signature, sender));
-            }
+            group.give_back(left);
             // Votes that came meanwhile may make up for the bad ones.
             let decides = could_decide(group, verdicts, set, rule);
             group.since = decides.then(Instant::now);
@@ -134,6 +141,15 @@ impl Groups {
     /// Forgets what is over.
     pub fn forget(&mut self, now_ms: u64) {
         self.0.retain(|_, votes| votes.batch.valid_until().saturating_mul(1000) > now_ms);
+    }
+}
+
+impl Group {
+    fn give_back(&mut self, candidates: Candidates<Bls12381, Sender>) {
+        for (attester, held) in candidates {
+            let entry = self.candidates.entry(attester).or_default();
+            held.into_iter().for_each(|(signature, sender)| place(entry, signature, sender));
+        }
     }
 }
 

@@ -109,6 +109,7 @@ impl Verify {
     fn check(&self, mut ripe: Ripe) -> Outcome {
         let accepted = self.governance.sets().get();
         let (Some(set), Some(rule)) = (accepted.set(ripe.batch.set_id()), self.governance.rule()) else {
+            self.gathering.lock().put_back(ripe);
             return "no_set";
         };
         let digest = digest_of(&ripe, &self.domain);
