@@ -135,6 +135,7 @@ impl Writer<'_> {
                 bootstrap,
                 allow_loopback_colocation: true,
                 redial_min_ms: 100,
+                redial_max_ms: 1_000,
                 ..P2pConfig::default()
             },
             telemetry: TelemetryConfig {

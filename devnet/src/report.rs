@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::gas::Gas;
 use crate::nodes::{AGGREGATOR, Nodes};
-use crate::observe::ledger::{Ledger, percentile};
-use crate::observe::scrape::Scraper;
+use crate::observe::ledger::{Fate, Ledger, percentile};
+use crate::observe::scrape::{Scraper, SlotCounts};
 use crate::observe::slots::honest;
 use crate::options::Options;
 use crate::setup::workflows::Window;
@@ -44,6 +44,8 @@ pub struct Report {
     pub rejected: u64,
     /// Tasks that no quorum decided in time.
     pub expired: u64,
+    /// Tasks whose occurrence was executed by another operation, such as a fallback performer's.
+    pub superseded: u64,
     /// Occurrences that executed: reported by the EntryPoint and counted by the target.
     pub executed: u64,
     /// Occurrences that executed more than once.
@@ -68,7 +70,7 @@ pub struct Report {
 pub struct Latencies {
     /// From a slot's start until the devnet sees the block with the operation (it looks every 50 ms).
     pub due_to_executed: Percentiles,
-    /// From a proposal's arrival at the aggregator to its certificate; between the buckets of a histogram.
+    /// From a proposal's arrival at the aggregator to its certificate.
     pub proposed_to_quorum: Percentiles,
 }
 
@@ -94,7 +96,7 @@ impl Report {
     /// Puts the report together. The ledger must hold what the target counted.
     #[must_use]
     pub fn new(options: &Options, window: Window, ledger: &Ledger, scraper: &Scraper, nodes: &Nodes, gas: Gas) -> Self {
-        let of_slots = |field: fn(&crate::observe::scrape::SlotCounts) -> u64| -> u64 {
+        let of_slots = |field: fn(&SlotCounts) -> u64| -> u64 {
             (window.first..=window.last())
                 .filter_map(|slot| {
                     honest(scraper, nodes, |heard| heard.slots.get(&slot).map(field).unwrap_or_default())
@@ -103,17 +105,16 @@ impl Report {
                 })
                 .sum()
         };
-        let aggregator = scraper.of(AGGREGATOR).map(|heard| heard.metrics.clone()).unwrap_or_default();
-        // Prometheus counts in floating point; these are small whole numbers.
-        let tasks = |states: &[&str]| aggregator.sum("ditto_aggregator_tasks_total", Some(("state", states))) as u64;
-        let quorum = |quantile| {
-            let seconds = aggregator.quantile("ditto_aggregator_proposed_to_quorum_seconds", quantile)?;
-            Some((seconds * 1_000.0).round() as u64)
-        };
+        // From the first counted slot on: what is tried again is proposed in later slots.
+        let decided: Vec<&SlotCounts> = scraper
+            .of(AGGREGATOR)
+            .map(|heard| heard.slots.range(window.first..).map(|(_, counts)| counts).collect())
+            .unwrap_or_default();
+        let tasks = |field: fn(&SlotCounts) -> u64| decided.iter().map(|counts| field(counts)).sum();
+        let mut quorum: Vec<u64> = decided.iter().flat_map(|counts| counts.quorum_ms.iter().copied()).collect();
+        quorum.sort_unstable();
         let latencies = ledger.latencies(None);
-        let count = |wanted: fn(&crate::observe::ledger::Fate) -> bool| {
-            ledger.fates().filter(|(_, fate)| wanted(fate)).count() as u64
-        };
+        let count = |wanted: fn(&Fate) -> bool| ledger.fates().filter(|(_, fate)| wanted(fate)).count() as u64;
         let due_expected = ledger.due(None);
         let executed = count(|fate| !fate.executed.is_empty() && fate.counted > 0);
         let executed_twice = count(|fate| fate.executed.len() > 1 || fate.counted > 1);
@@ -129,10 +130,11 @@ impl Report {
             due_expected,
             due: of_slots(|counts| counts.due),
             simulated: of_slots(|counts| counts.simulated),
-            proposed: tasks(&["proposed"]),
-            approved: tasks(&["approved"]),
-            rejected: tasks(&["rejected"]),
-            expired: tasks(&["expired"]),
+            proposed: tasks(|counts| counts.proposed),
+            approved: tasks(|counts| counts.approved),
+            rejected: tasks(|counts| counts.rejected),
+            expired: tasks(|counts| counts.expired),
+            superseded: tasks(|counts| counts.superseded),
             executed,
             executed_twice,
             lost,
@@ -140,7 +142,7 @@ impl Report {
             unexpected: ledger.unexpected(),
             latency_ms: Latencies {
                 due_to_executed: Percentiles { p50: percentile(&latencies, 50), p99: percentile(&latencies, 99) },
-                proposed_to_quorum: Percentiles { p50: quorum(0.5), p99: quorum(0.99) },
+                proposed_to_quorum: Percentiles { p50: percentile(&quorum, 50), p99: percentile(&quorum, 99) },
             },
             gas,
             hostile: options.hostile_workflow.then(|| Hostile {

@@ -20,6 +20,9 @@ pub fn table(report: &Report) -> String {
     table.row("approved", report.approved, "operations that more than 2/3 of the voting power signed for");
     table.row("rejected", report.rejected, "operations that at least 1/3 of the voting power refused");
     table.row("expired", report.expired, "operations that nobody decided about in time; they are tried again");
+    if report.superseded > 0 {
+        table.row("superseded", report.superseded, "operations whose occurrence another operation executed first");
+    }
     if report.failed + report.unexpected > 0 {
         table.row("failed", report.failed, "operations that reached the chain and reverted there");
         table.row("unexpected", report.unexpected, "operations of our accounts that were not due");

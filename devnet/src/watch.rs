@@ -88,7 +88,10 @@ impl<'a> Watch<'a> {
             self.scraper.scrape(self.nodes).await;
             let now = SystemClock.now_ms();
             self.show(now);
-            let (due, executed) = (lock(&self.ledger).due(None), lock(&self.ledger).executed(None));
+            let (due, executed) = {
+                let ledger = lock(&self.ledger);
+                (ledger.due(None), ledger.executed(None))
+            };
             let settle =
                 (due == executed).then(|| *settled_at.get_or_insert(now) + SETTLE * rules.slot_seconds * 1_000);
             let over = now >= start_ms(self.window.last() + 1);

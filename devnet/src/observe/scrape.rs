@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::nodes::{Node, Nodes};
 
 /// A slot as one process counts it. Fields that a process does not know are left out by it.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct SlotCounts {
     /// The slot.
@@ -25,6 +25,12 @@ pub struct SlotCounts {
     pub approved: u64,
     /// Tasks rejected.
     pub rejected: u64,
+    /// Tasks that nobody decided about in time.
+    pub expired: u64,
+    /// Tasks whose occurrence another operation executed.
+    pub superseded: u64,
+    /// From each batch's proposal to its certificate, in milliseconds.
+    pub quorum_ms: Vec<u64>,
 }
 
 /// What was last heard of one process.
@@ -50,9 +56,7 @@ impl Scraper {
         for (name, status, metrics) in asked {
             let heard = self.heard.entry(name).or_default();
             if let Some(slots) = status.as_ref().and_then(|status| status.get("slots")) {
-                for counts in Vec::<SlotCounts>::deserialize(slots).unwrap_or_default() {
-                    heard.slots.insert(counts.slot, counts);
-                }
+                heard.slots.extend(read_slots(slots));
             }
             if let Some(text) = metrics {
                 heard.metrics = Metrics::parse(&text);
@@ -76,6 +80,18 @@ impl Scraper {
     }
 }
 
+/// Operators show a list of slots, the aggregator a table by slot.
+fn read_slots(slots: &Value) -> Vec<(u64, SlotCounts)> {
+    let counts = |slots: &Value| SlotCounts::deserialize(slots).unwrap_or_default();
+    match slots {
+        Value::Array(list) => list.iter().map(counts).map(|counts| (counts.slot, counts)).collect(),
+        Value::Object(table) => {
+            table.iter().filter_map(|(slot, shown)| Some((slot.parse().ok()?, counts(shown)))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// One sample.
 #[derive(Clone, Debug, PartialEq)]
 struct Sample {
@@ -95,18 +111,6 @@ impl Metrics {
         Self(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
     }
 
-    /// The sum of a metric over all samples whose label has one of these values; over all, when no label is named.
-    #[must_use]
-    pub fn sum(&self, name: &str, label: Option<(&str, &[&str])>) -> f64 {
-        let wanted = |sample: &&Sample| {
-            sample.name == name
-                && label.is_none_or(|(label, values)| {
-                    sample.labels.get(label).is_some_and(|value| values.contains(&value.as_str()))
-                })
-        };
-        self.0.iter().filter(wanted).map(|sample| sample.value).sum()
-    }
-
     /// A counter's values by a label.
     #[must_use]
     pub fn by_label(&self, name: &str, label: &str) -> BTreeMap<String, u64> {
@@ -118,35 +122,6 @@ impl Metrics {
             }
         }
         sums
-    }
-
-    /// A quantile of a histogram, between bucket bounds by straight lines (as Prometheus does it); `None` when nothing
-    /// was observed.
-    #[must_use]
-    pub fn quantile(&self, name: &str, quantile: f64) -> Option<f64> {
-        let bucket = format!("{name}_bucket");
-        let mut buckets: Vec<(f64, f64)> = Vec::new();
-        for sample in self.0.iter().filter(|sample| sample.name == bucket) {
-            let bound = sample.labels.get("le").and_then(|le| le.parse().ok()).unwrap_or(f64::INFINITY);
-            match buckets.iter_mut().find(|(at, _)| *at == bound) {
-                Some((_, count)) => *count += sample.value,
-                None => buckets.push((bound, sample.value)),
-            }
-        }
-        buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let total = buckets.last().map(|(_, count)| *count).filter(|total| *total > 0.0)?;
-        let rank = quantile * total;
-        let mut below = (0.0, 0.0);
-        for (bound, count) in buckets {
-            if count >= rank {
-                if bound.is_infinite() || count <= below.1 {
-                    return Some(below.0);
-                }
-                return Some(below.0 + (bound - below.0) * (rank - below.1) / (count - below.1));
-            }
-            below = (bound, count);
-        }
-        Some(below.0)
     }
 }
 
@@ -176,26 +151,22 @@ mod tests {
 ditto_tasks_total{state="executed",chain="1"} 3
 ditto_tasks_total{state="expired"} 2
 up 1
-wait_seconds_bucket{le="0.1"} 10
-wait_seconds_bucket{le="0.2"} 20
-wait_seconds_bucket{le="+Inf"} 20
-wait_seconds_sum 2.5
 "#;
+
+    #[test]
+    fn slots_are_read_from_lists_and_tables() {
+        let list = serde_json::json!([{ "slot": 7, "due": 3, "rank": null }]);
+        let table = serde_json::json!({ "8": { "proposed": 2, "quorum_ms": [41] } });
+        assert_eq!(read_slots(&list)[0].1.due, 3);
+        let (slot, counts) = read_slots(&table).remove(0);
+        assert_eq!((slot, counts.proposed, counts.quorum_ms), (8, 2, vec![41]));
+    }
 
     #[test]
     fn counters_are_summed_by_label() {
         let metrics = Metrics::parse(TEXT);
-        assert_eq!(metrics.sum("ditto_tasks_total", None), 5.0);
-        assert_eq!(metrics.sum("ditto_tasks_total", Some(("state", &["executed"]))), 3.0);
-        assert_eq!(metrics.sum("up", None), 1.0);
+        assert_eq!(metrics.by_label("ditto_tasks_total", "state")["executed"], 3);
+        assert!(metrics.by_label("up", "state").is_empty());
         assert_eq!(metrics.by_label("ditto_tasks_total", "state")["expired"], 2);
-    }
-
-    #[test]
-    fn quantiles_lie_between_bounds() {
-        let metrics = Metrics::parse(TEXT);
-        assert!((metrics.quantile("wait_seconds", 0.75).unwrap() - 0.15).abs() < 1e-9);
-        assert!((metrics.quantile("wait_seconds", 0.25).unwrap() - 0.05).abs() < 1e-9);
-        assert_eq!(metrics.quantile("none_seconds", 0.5), None);
     }
 }

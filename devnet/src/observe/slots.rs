@@ -4,7 +4,7 @@ use ditto_core::clock::Slot;
 
 use super::ledger::{Ledger, percentile};
 use super::scrape::{Heard, Scraper, SlotCounts};
-use crate::nodes::Nodes;
+use crate::nodes::{AGGREGATOR, Nodes};
 
 /// A slot, put together from the chain and from what the processes say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,9 +15,9 @@ pub struct SlotLine {
     pub due: u64,
     /// Runs that ended on the operator that ended most.
     pub simulated: u64,
-    /// Tasks proposed.
+    /// Tasks proposed, as the aggregator heard it.
     pub proposed: u64,
-    /// Tasks approved by the attester that approved most.
+    /// Tasks that a quorum approved.
     pub approved: u64,
     /// Occurrences of this slot executed so far.
     pub executed: u64,
@@ -29,15 +29,15 @@ impl SlotLine {
     /// Puts a slot together.
     #[must_use]
     pub fn of(slot: Slot, ledger: &Ledger, scraper: &Scraper, nodes: &Nodes) -> Self {
-        let counts = honest(scraper, nodes, |heard| heard.slots.get(&slot).copied().unwrap_or_default());
+        let counts = honest(scraper, nodes, |heard| heard.slots.get(&slot).cloned().unwrap_or_default());
+        let decided = scraper.of(AGGREGATOR).and_then(|heard| heard.slots.get(&slot)).cloned().unwrap_or_default();
         let most = |field: fn(&SlotCounts) -> u64| counts.iter().map(field).max().unwrap_or_default();
         Self {
             slot,
             due: ledger.due(Some(slot)),
             simulated: most(|counts| counts.simulated),
-            // A slot has one performer; when a fallback proposed too, the same tasks were proposed twice.
-            proposed: most(|counts| counts.proposed),
-            approved: most(|counts| counts.approved),
+            proposed: decided.proposed,
+            approved: decided.approved,
             executed: ledger.executed(Some(slot)),
             latency_ms: percentile(&ledger.latencies(Some(slot)), 50),
         }

@@ -1,0 +1,41 @@
+# What people and CI run. Everything works on a Debian-like AMD64 machine that has Rust and apt.
+
+FORGE := node ../node_modules/@foundry-rs/forge/bin.mjs
+# The runner that names each test and its time, where it is installed.
+TEST := $(if $(shell cargo nextest --version 2>/dev/null),nextest run,test)
+IGNORED := $(if $(shell cargo nextest --version 2>/dev/null),--run-ignored only --no-capture,-- --ignored --test-threads=1 --nocapture)
+
+.PHONY: help
+help:
+	@echo "make demo     a whole network on this machine: 4 operators, 24 workflows, 10 slots"
+	@echo "make test     everything that CI checks"
+	@echo "make e2e      only the end-to-end tests, in a debug build"
+	@echo "make fmt      format the Rust code"
+
+.PHONY: demo
+demo: setup
+	cargo build --release --bin ditto-operator --bin ditto-aggregator --bin ditto-devnet
+	target/release/ditto-devnet --operators 4 --workflows 24 --slots 10 --slot-seconds 2
+
+.PHONY: test
+test: setup
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	scripts/abi.sh --check
+	cd contracts && $(FORGE) test
+	cargo $(TEST) --workspace
+	$(MAKE) --no-print-directory e2e
+
+# One after the other: each is a whole network, and their slots are short.
+.PHONY: e2e
+e2e: setup
+	cargo build --workspace --bins
+	cargo $(TEST) -p ditto-devnet --test end_to_end $(IGNORED)
+
+.PHONY: fmt
+fmt:
+	cargo fmt --all
+
+.PHONY: setup
+setup:
+	@scripts/setup.sh
