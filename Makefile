@@ -14,7 +14,7 @@ help:
 
 .PHONY: demo
 demo: setup
-	cargo build --release --bin ditto-operator --bin ditto-aggregator --bin ditto-devnet
+	cargo build --release --workspace --bin ditto-operator --bin ditto-aggregator --bin ditto-devnet
 	target/release/ditto-devnet --operators 4 --workflows 24 --slots 10 --slot-seconds 2
 
 .PHONY: test

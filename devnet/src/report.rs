@@ -105,10 +105,11 @@ impl Report {
                 })
                 .sum()
         };
-        // From the first counted slot on: what is tried again is proposed in later slots.
+        // What is tried again is proposed in later slots; workflows that stay due are proposed there too.
+        let until = if window.open_ended { window.last() } else { u64::MAX };
         let decided: Vec<&SlotCounts> = scraper
             .of(AGGREGATOR)
-            .map(|heard| heard.slots.range(window.first..).map(|(_, counts)| counts).collect())
+            .map(|heard| heard.slots.range(window.first..=until).map(|(_, counts)| counts).collect())
             .unwrap_or_default();
         let tasks = |field: fn(&SlotCounts) -> u64| decided.iter().map(|counts| field(counts)).sum();
         let mut quorum: Vec<u64> = decided.iter().flat_map(|counts| counts.quorum_ms.iter().copied()).collect();

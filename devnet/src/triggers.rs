@@ -25,17 +25,17 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    /// The trigger of the devnet's workflow with this index. Most are due in every slot, so that batches are large;
-    /// the others are due every second, third or fourth slot, each in another phase, and one every full minute.
+    /// The trigger of the devnet's workflow with this index. Most are due in every slot, so that batches are large; of
+    /// every twelve one is due in every second slot and one in every third or fourth, each in another phase, and one of
+    /// all is due every full minute.
     #[must_use]
     pub fn of(index: u64) -> Self {
-        let turn = index / 8;
-        let every = match index % 8 {
-            0..=4 => 1,
-            5 => 2,
-            6 => 3,
+        let turn = index / 12;
+        let every = match index % 12 {
+            0..=9 => 1,
+            10 => 2,
             _ if turn == 0 => return Self::Cron("* * * * *".into()),
-            _ => 4,
+            _ => 3 + (turn + 1) % 2,
         };
         Self::Interval { every, phase: turn % every }
     }

@@ -42,6 +42,8 @@ pub struct Ledger {
     /// Which occurrences an EntryPoint nonce key stands for; two of one account may share a lane.
     keys: HashMap<(Address, U256), Vec<Occurrence>>,
     unexpected: u64,
+    /// From when on further operations are no surprise: workflows may stay due after the counted slots.
+    open_from_ms: Option<u64>,
 }
 
 impl Ledger {
@@ -55,8 +57,15 @@ impl Ledger {
         window: Window,
         module: Address,
     ) -> anyhow::Result<Self> {
-        let mut ledger =
-            Self { schedule, fates: BTreeMap::new(), accounts: HashMap::new(), keys: HashMap::new(), unexpected: 0 };
+        let open_from_ms = window.open_ended.then(|| schedule.start_seconds(window.last() + 1) * 1_000);
+        let mut ledger = Self {
+            schedule,
+            fates: BTreeMap::new(),
+            accounts: HashMap::new(),
+            keys: HashMap::new(),
+            unexpected: 0,
+            open_from_ms,
+        };
         for workflow in published {
             ledger.accounts.insert(workflow.id, workflow.account);
             for slot in window.first..=window.last() {
@@ -74,7 +83,8 @@ impl Ledger {
     /// Notes an operation that the EntryPoint reports.
     pub fn note(&mut self, sender: Address, nonce: U256, success: bool, execution: Execution) {
         let Some(candidates) = self.keys.get(&(sender, nonce >> 64)) else {
-            self.unexpected += 1;
+            let surprise = self.open_from_ms.is_none_or(|from| execution.seen_ms < from);
+            self.unexpected += u64::from(surprise);
             return;
         };
         let open = |occurrence: &&Occurrence| self.fates.get(occurrence).is_some_and(|fate| fate.executed.is_empty());
@@ -190,6 +200,7 @@ mod tests {
 
     #[test]
     fn executions_are_found_by_their_lane() {
+        let open_from_ms = window.open_ended.then(|| schedule.start_seconds(window.last() + 1) * 1_000);
         let mut ledger = ledger();
         assert_eq!((ledger.due(None), ledger.due(Some(6)), ledger.due(Some(7))), (3, 1, 0));
         let execution = Execution { transaction: B256::ZERO, seen_ms: 112_700, gas: 1 };
@@ -204,6 +215,7 @@ mod tests {
 
     #[test]
     fn a_rejection_is_the_slots_or_an_earlier_ones() {
+        let open_from_ms = window.open_ended.then(|| schedule.start_seconds(window.last() + 1) * 1_000);
         let mut ledger = ledger();
         ledger.note_rejected(ACCOUNT, 9);
         let rejected: Vec<u64> = ledger.fates().map(|(_, fate)| fate.rejected).collect();
