@@ -200,7 +200,6 @@ mod tests {
 
     #[test]
     fn executions_are_found_by_their_lane() {
-        let open_from_ms = window.open_ended.then(|| schedule.start_seconds(window.last() + 1) * 1_000);
         let mut ledger = ledger();
         assert_eq!((ledger.due(None), ledger.due(Some(6)), ledger.due(Some(7))), (3, 1, 0));
         let execution = Execution { transaction: B256::ZERO, seen_ms: 112_700, gas: 1 };
@@ -215,7 +214,6 @@ mod tests {
 
     #[test]
     fn a_rejection_is_the_slots_or_an_earlier_ones() {
-        let open_from_ms = window.open_ended.then(|| schedule.start_seconds(window.last() + 1) * 1_000);
         let mut ledger = ledger();
         ledger.note_rejected(ACCOUNT, 9);
         let rejected: Vec<u64> = ledger.fates().map(|(_, fate)| fate.rejected).collect();
