@@ -4,6 +4,7 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 /// Describes every metric that the operator's own code records.
 pub fn describe() {
+    describe_counter!("ditto_operator_equivocations_total", "Second proposals of one performer for one slot.");
     describe_counter!("ditto_operator_due_total", "Occurrences that were due, carried-over ones counted again.");
     describe_counter!(
         "ditto_operator_carried_over_total",

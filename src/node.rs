@@ -113,7 +113,7 @@ impl Node {
         let sandbox = Sandbox::start(config.sandbox.clone())?;
         let journal = journal(&config, &keys)?;
 
-        let sets = SetReader::new(target, contracts.obls);
+        let sets = SetReader::new(target, contracts.obls, config.network.set_settles_blocks);
         let admitted = AcceptedSets::new();
         let set = first_set(&sets, &heads[&config.network.target_chain], &chain_ready, &set_ready).await;
         if set.by_key(&keys.consensus.public()).is_none() {
@@ -128,7 +128,7 @@ impl Node {
         let keypair = p2p::load_or_create(&config.state_dir)?;
         let (network, _service) = p2p::spawn(
             config.p2p.clone(),
-            &config.network.name,
+            &config.network.realm(&config.chains[&config.network.target_chain]),
             config.network.target_chain,
             keypair,
             Arc::new(ConsensusIdentity::new(keys.consensus.clone())),
@@ -223,7 +223,7 @@ async fn first_set(
             continue;
         };
         chain_ready.ready();
-        match sets.current(head.hash).await {
+        match sets.current(&head).await {
             Ok(set) => {
                 set_ready.ready();
                 return set;
@@ -278,7 +278,7 @@ fn status(
             "version": env!("CARGO_PKG_VERSION"),
             "engine_id": B256::from(ditto_sandbox::engine_id()),
             "network": config.network.name,
-            "network_id": config.network.id(),
+            "network_id": config.chains.get(&config.network.target_chain).map(|chain| config.network.id(chain)),
             "target_chain": config.network.target_chain,
             "slot": clock.current(),
             "consensus_key": consensus,

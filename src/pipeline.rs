@@ -155,6 +155,7 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
             max_message_bytes: config.p2p.max_message_bytes,
             transport: transport.clone(),
             board: board.clone(),
+            journal: journal.clone(),
             judge: judge.feedback(),
             open: BTreeMap::new(),
         },
@@ -162,7 +163,17 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
     drop(judge);
     pipeline.actor(
         to_judge,
-        Judge { network, clock, domain, engine_id, transport: transport.clone(), sign, propose, open: BTreeMap::new() },
+        Judge {
+            network,
+            clock,
+            domain,
+            engine_id,
+            transport: transport.clone(),
+            sign,
+            propose,
+            open: BTreeMap::new(),
+            last_set: None,
+        },
     );
     pipeline.cpu(to_sign, Sign { key: consensus, journal, domain, board, cast })?;
     pipeline.io(to_cast, Cast { transport });

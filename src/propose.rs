@@ -20,7 +20,7 @@ use ditto_core::stage::{Actor, Deadline, Outbox, Outcome};
 use ditto_core::task::{Occurrence, Task};
 use ditto_core::wire;
 
-use crate::attest::Covered;
+use crate::attest::{Covered, Journal};
 use crate::board::Board;
 use crate::build::Finding;
 use crate::slot::{Note, SlotContext};
@@ -31,7 +31,7 @@ const CUT_OFF_PERCENT: u64 = 70;
 const TICK: Duration = Duration::from_millis(10);
 /// Slots kept open.
 const SLOTS: usize = 4;
-/// Bytes of a message that are not call data, per task and in all; measured, rounded up.
+/// Bytes of a message that are not call data, per task and in all: their encodings, rounded up.
 const TASK_BYTES: usize = 320;
 const HEADER_BYTES: usize = 8 * 1024;
 
@@ -73,6 +73,8 @@ pub struct Propose {
     pub transport: Arc<dyn Transport>,
     /// Recent slots.
     pub board: Arc<Board>,
+    /// One proposal per slot, across restarts.
+    pub journal: Journal,
     /// Own proposals are judged like everybody's: gossip does not come back. A way back, so it keeps nothing open.
     pub judge: Outbox<crate::attest::Item>,
     /// Open slots.
@@ -86,6 +88,7 @@ pub struct OpenSlot {
     findings: HashMap<Occurrence, Arc<Finding>>,
     covered: HashSet<Occurrence>,
     rank: u64,
+    since: Instant,
     done: bool,
 }
 
@@ -109,6 +112,7 @@ impl Actor for Propose {
                         findings: HashMap::with_capacity(due.len()),
                         covered: HashSet::new(),
                         rank: rank as u64,
+                        since: Instant::now(),
                         done: due.is_empty(),
                     },
                 );
@@ -146,7 +150,10 @@ impl Propose {
             .filter(|(slot, open)| {
                 let since = clock.since_ms(**slot);
                 let complete = open.findings.len() >= open.due;
-                let own_turn = since >= open.rank.saturating_mul(network.fallback_delay_ms);
+                // The delay counts from when the slot could be planned: a chain's blocks come when they come, and a rank
+                // below has to have had its time.
+                let delay = open.rank.saturating_mul(network.fallback_delay_ms);
+                let own_turn = since >= delay && open.since.elapsed() >= Duration::from_millis(delay);
                 !open.done && own_turn && (complete || since >= cut_off)
             })
             .map(|(slot, _)| *slot)
@@ -188,7 +195,20 @@ impl Propose {
             tasks: hash_batches(&batch_hashes),
             targetChainId: U256::from(self.domain.chain_id),
         };
-        let signature = match self.signer.sign_hash_sync(&self.domain.proposal_digest(&proposal)) {
+        let digest = self.domain.proposal_digest(&proposal);
+        match self.journal.propose(context.slot, digest).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!(slot = context.slot, "another proposal was signed for this slot before a restart");
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, "the journal cannot be written: not proposing");
+                metrics::counter!("ditto_operator_journal_failures_total").increment(1);
+                return;
+            }
+        }
+        let signature = match self.signer.sign_hash_sync(&digest) {
             Ok(signature) => signature.as_bytes(),
             Err(error) => {
                 tracing::error!(slot = context.slot, %error, "the proposal could not be signed");
@@ -237,7 +257,7 @@ impl Propose {
         metrics::histogram!("ditto_operator_proposal_delay_seconds").record(self.clock.since_ms(slot) as f64 / 1000.0);
         self.board.note(slot, |counts| counts.proposed += tasks);
         let own = crate::attest::Item::Proposed { batch: Box::new(batch), from: None };
-        let _refused = self.judge.send(own, context.votes_until).await.is_err();
+        let _refused = self.judge.try_send(own, context.votes_until).is_err();
     }
 
     /// Cuts tasks into batches that one transaction can execute and one message can carry. Tasks beyond the last batch a
@@ -248,7 +268,7 @@ impl Propose {
         let mut batches: Vec<Vec<Task>> = Vec::new();
         let (mut gas, mut bytes) = (0u64, 0usize);
         for task in tasks {
-            let (task_gas, task_bytes) = (task.op.gas(), TASK_BYTES + task.op.call_data.len());
+            let (task_gas, task_bytes) = (NetworkConfig::task_gas(&task), TASK_BYTES + task.op.call_data.len());
             let full = batches.last().is_none_or(|batch| {
                 batch.len() >= most || gas + task_gas > self.network.batch_gas || bytes + task_bytes > room
             });
@@ -257,7 +277,7 @@ impl Propose {
                     break;
                 }
                 batches.push(Vec::new());
-                (gas, bytes) = (0, 0);
+                (gas, bytes) = (NetworkConfig::transaction_gas(&[]), 0);
             }
             gas += task_gas;
             bytes += task_bytes;

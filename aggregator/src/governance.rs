@@ -96,6 +96,8 @@ pub struct Following {
     pub heads: Heads,
     /// Its contracts.
     pub contracts: ContractsConfig,
+    /// Blocks after which a new operator set takes over.
+    pub set_settles_blocks: u64,
     /// The task definition whose rule is read.
     pub task_definition: u16,
     /// Told when the sets change.
@@ -108,7 +110,7 @@ pub struct Following {
 
 /// Looks with every head, until `stop`.
 pub async fn follow(mut following: Following, governance: Governance, stop: CancellationToken) {
-    let sets = SetReader::new(following.rpc.clone(), following.contracts.obls);
+    let sets = SetReader::new(following.rpc.clone(), following.contracts.obls, following.set_settles_blocks);
     let mut chain_known = false;
     let mut last: Option<Head> = None;
     let mut complained = String::new();
@@ -199,14 +201,7 @@ impl Following {
         if !definition.active {
             return Err(Unread::Inactive { id: self.task_definition });
         }
-        let current = match sets.current(head.hash).await {
-            Ok(set) => set,
-            // Elections under a fresh set wait for its seed; until then the one before stays.
-            Err(SetError::Unseeded { id, .. }) if id > 1 && governance.sets().get().current().is_some() => {
-                sets.set(id - 1, head.hash).await?
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let current = sets.current(&head).await?;
         let mut accepted = vec![current.clone()];
         if let Some(before) = current.id.checked_sub(1).filter(|id| *id > 0) {
             let call = OBLS::isAcceptedCall { setId: before };

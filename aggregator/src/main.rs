@@ -110,7 +110,9 @@ fn check(source: &Source) -> anyhow::Result<ExitCode> {
     let config = source.load()?;
     let signer = config.submitter()?;
     println!("the configuration is good");
-    println!("network    {} ({})", config.network.name, config.network.id());
+    if let Some(chain) = config.chains.get(&config.network.target_chain) {
+        println!("network    {} ({})", config.network.name, config.network.id(chain));
+    }
     println!("chain      {}", config.network.target_chain);
     println!("submitter  {}", signer.address());
     Ok(ExitCode::SUCCESS)

@@ -88,7 +88,7 @@ pub async fn run(
     let (to_events, events) = mpsc::channel(EVENTS);
     let (network, service) = p2p::spawn(
         config.p2p.clone(),
-        &config.network.name,
+        &config.network.realm(&chain),
         config.network.target_chain,
         keypair,
         Arc::new(SubmitterIdentity::new(signer.clone())),
@@ -112,6 +112,7 @@ pub async fn run(
             rpc: rpc.clone(),
             heads: heads.clone(),
             contracts,
+            set_settles_blocks: config.network.set_settles_blocks,
             task_definition: config.network.task_definition,
             network: network.clone(),
             chain_check,
@@ -123,7 +124,7 @@ pub async fn run(
 
     let telemetry_config = config.telemetry.clone();
     let about = json!({
-        "network": config.network.name, "network_id": config.network.id(), "target_chain": config.network.target_chain,
+        "network": config.network.name, "network_id": config.network.id(&chain), "target_chain": config.network.target_chain,
         "submitter": account.address(), "peer_id": network.local_peer_id().to_string(),
     });
     let pipeline = pipeline::start(Surroundings {

@@ -12,7 +12,7 @@ use ditto_aggregator::config::AggregatorConfig;
 use ditto_aggregator::{ledger, node};
 use ditto_core::admission::{AcceptedSets, ConsensusIdentity, SetAdmission};
 use ditto_core::bls::Purpose;
-use ditto_core::chain::SetReader;
+use ditto_core::chain::{ChainConfig, Head, SetReader};
 use ditto_core::election::performers;
 use ditto_core::operators::OperatorSet;
 use ditto_core::p2p::{self, Event, Keypair, Network, P2pConfig, Topic};
@@ -33,10 +33,14 @@ struct Aggregator {
     http: u16,
 }
 
+fn target(chain: &Chain) -> ChainConfig {
+    serde_json::from_value(json!({ "rpc": [chain.anvil.url], "poll_ms": 100, "contracts": chain.contracts })).unwrap()
+}
+
 fn config(chain: &Chain, state: &Path, p2p: u16, http: u16) -> AggregatorConfig {
     serde_json::from_value(json!({
         "network": chain.network,
-        "chains": { CHAIN.to_string(): { "rpc": [chain.anvil.url], "poll_ms": 100, "contracts": chain.contracts } },
+        "chains": { CHAIN.to_string(): target(chain) },
         "p2p": { "listen": [format!("/ip4/127.0.0.1/tcp/{p2p}")], "allow_loopback_colocation": true },
         "telemetry": { "listen": format!("127.0.0.1:{http}") },
         "state_dir": state,
@@ -95,7 +99,7 @@ fn join(chain: &Chain, operator: &Operator, set: &Arc<OperatorSet>, p2p: u16, st
     };
     let (network, _service) = p2p::spawn(
         config,
-        &chain.network.name,
+        &chain.network.realm(&target(chain)),
         CHAIN,
         Keypair::generate_ed25519(),
         Arc::new(ConsensusIdentity::new(operator.consensus.clone())),
@@ -126,8 +130,13 @@ fn vote(chain: &Chain, set: &OperatorSet, operator: &Operator, batch: &ProposedB
 
 async fn operator_set(chain: &Chain) -> Arc<OperatorSet> {
     let block = chain.ask("eth_getBlockByNumber", json!(["latest", false])).await;
-    let hash = serde_json::from_value(block["hash"].clone()).unwrap();
-    SetReader::new(chain.rpc.clone(), chain.contracts.obls).current(hash).await.unwrap()
+    let of = |field: &str| serde_json::from_value(block[field].clone()).unwrap();
+    let number: alloy::primitives::U64 = serde_json::from_value(block["number"].clone()).unwrap();
+    let head = Head { number: number.to(), hash: of("hash"), parent: of("parentHash"), timestamp: 0, base_fee: 0 };
+    SetReader::new(chain.rpc.clone(), chain.contracts.obls, chain.network.set_settles_blocks)
+        .current(&head)
+        .await
+        .unwrap()
 }
 
 /// Waits for the beginning of a slot, so that what is proposed has all of it.

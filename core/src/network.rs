@@ -1,13 +1,14 @@
 //! What every node of a network must hold alike: the `[network]` table.
 //!
 //! Two nodes that differ here come to different operations and would only ever disagree, so all of it is hashed into
-//! [`NetworkConfig::id`], which peers compare when they meet.
+//! [`NetworkConfig::id`], whose beginning is part of the name under which peers meet ([`NetworkConfig::realm`]).
 
 use alloy::primitives::{Address, B256, keccak256};
 use serde::{Deserialize, Serialize};
 
+use crate::chain::ChainConfig;
 use crate::clock::{Slot, SlotSchedule};
-use crate::task::Occurrence;
+use crate::task::{Occurrence, Task};
 
 /// The rules of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,11 +39,15 @@ pub struct NetworkConfig {
     /// How often an occurrence that did not execute is tried, the first time counted.
     #[serde(default = "NetworkConfig::default_attempts")]
     pub attempts: u64,
+    /// Blocks of the target chain after which a new operator set takes over: more than the chain takes to finalize, so that
+    /// every node agrees at every pin which set it is.
+    #[serde(default = "NetworkConfig::default_set_settles")]
+    pub set_settles_blocks: u64,
     /// The most tasks in a batch.
     #[serde(default = "NetworkConfig::default_batch")]
     pub batch_tasks: usize,
-    /// The most gas of a batch's operations together. One transaction is capped at 16,777,216 (EIP-7825), and
-    /// verification needs some of it.
+    /// The most gas of a batch's transaction, as [`NetworkConfig::transaction_gas`] reckons it: one transaction is capped
+    /// at 16,777,216 (EIP-7825).
     #[serde(default = "NetworkConfig::default_batch_gas")]
     pub batch_gas: u64,
     /// Gas for an operation's validation.
@@ -77,12 +82,17 @@ impl NetworkConfig {
         3
     }
 
+    // Two epochs and a little: Ethereum finalizes in 64 to 96 slots.
+    fn default_set_settles() -> u64 {
+        128
+    }
+
     fn default_batch() -> usize {
         32
     }
 
     fn default_batch_gas() -> u64 {
-        12_000_000
+        16_000_000
     }
 
     fn default_verification_gas() -> u64 {
@@ -103,11 +113,47 @@ impl NetworkConfig {
         SlotSchedule { genesis_seconds: self.genesis_seconds, slot_seconds: self.slot_seconds }
     }
 
-    /// keccak256 over the rules: equal on two nodes that can work together.
+    /// keccak256 over the rules, the target chain's contracts and its pin lag: equal on two nodes that can work together.
     #[must_use]
-    pub fn id(&self) -> B256 {
+    pub fn id(&self, target: &ChainConfig) -> B256 {
         // Serialising plain numbers, strings and addresses does not fail.
-        keccak256(serde_json::to_vec(self).unwrap_or_default())
+        keccak256(serde_json::to_vec(&(self, target.contracts, target.pin_lag_seconds)).unwrap_or_default())
+    }
+
+    /// The name under which peers meet: it holds the start of [`Self::id`], so that nodes with other rules tell each other
+    /// so when they meet instead of disagreeing in every slot.
+    #[must_use]
+    pub fn realm(&self, target: &ChainConfig) -> String {
+        format!("{}.{}", self.name, alloy::hex::encode(&self.id(target)[..4]))
+    }
+
+    /// The most gas that submitting these tasks can take: what the hook demands for the operations' limits, with the part
+    /// that calls withhold (EIP-150), verification, and calldata at its dearest. Reckoned alike by whoever cuts, judges and
+    /// submits batches.
+    #[must_use]
+    pub fn transaction_gas(tasks: &[Task]) -> u64 {
+        tasks.iter().map(Self::task_gas).fold(Self::BATCH_OVERHEAD, u64::saturating_add)
+    }
+
+    /// A task's part of [`Self::transaction_gas`].
+    #[must_use]
+    pub fn task_gas(task: &Task) -> u64 {
+        let limits = task.op.gas();
+        let calldata = (task.op.call_data.len() as u64).saturating_mul(Self::CALLDATA_BYTE);
+        limits.saturating_add(limits / 15).saturating_add(calldata).saturating_add(Self::TASK_OVERHEAD)
+    }
+
+    /// Base of the transaction, signature, pairing, hand-over: 420,000 measured for a batch of one, rounded up.
+    const BATCH_OVERHEAD: u64 = 500_000;
+    /// Hashes, copies and hand-over of one operation, and the calldata that is not the operation's own.
+    const TASK_OVERHEAD: u64 = 65_000;
+    /// EIP-2028: a byte that is not zero.
+    const CALLDATA_BYTE: u64 = 16;
+
+    /// Whether a batch keeps to the network's limits.
+    #[must_use]
+    pub fn fits(&self, tasks: &[Task]) -> bool {
+        tasks.len() <= self.batch_tasks && Self::transaction_gas(tasks) <= self.batch_gas
     }
 
     /// The last second at which an operation proposed in `slot` is valid.

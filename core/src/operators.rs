@@ -41,12 +41,6 @@ impl OperatorSet {
         Self { id, members, total_power, seed }
     }
 
-    /// The member with this delegated signer, and its index.
-    #[must_use]
-    pub fn by_signer(&self, signer: Address) -> Option<(usize, &Member)> {
-        self.members.iter().enumerate().find(|(_, member)| member.signer == signer)
-    }
-
     /// The member with this consensus key, and its index.
     #[must_use]
     pub fn by_key(&self, key: &PublicKey) -> Option<(usize, &Member)> {

@@ -15,6 +15,9 @@ use crate::task::Task;
 pub const MAX_TASKS: usize = 256;
 /// The most batches in a proposal.
 pub const MAX_BATCHES: usize = 64;
+/// The most bytes of an operation's call data: two such operations fit a gossiped message, so a large one never stops a
+/// batch of others.
+pub const MAX_CALL_DATA: usize = 64 * 1024;
 /// The most chains in a slot's pins.
 pub const MAX_PINS: usize = 32;
 
@@ -116,19 +119,12 @@ pub enum Malformed {
     /// The signature is no signature, or another's than the performer's.
     #[error("the signature is not the performer's")]
     Signature,
-    /// One occurrence, or one EntryPoint nonce, stands in the batch twice.
+    /// One occurrence stands in the batch twice.
     #[error("an occurrence stands in the batch twice")]
     Duplicate,
 }
 
 impl ProposedBatch {
-    /// Cuts tasks into batches of at most `per_batch` and gives the unsigned proposal with its batch hashes.
-    #[must_use]
-    pub fn cut(domain: &SigningDomain, tasks: Vec<Task>, per_batch: usize) -> Vec<(B256, Vec<Task>)> {
-        let per_batch = per_batch.clamp(1, MAX_TASKS);
-        tasks.chunks(per_batch).take(MAX_BATCHES).map(|chunk| (hash_batch(domain, chunk), chunk.to_vec())).collect()
-    }
-
     /// The batch's name.
     #[must_use]
     pub fn id(&self, domain: &SigningDomain) -> BatchId {
@@ -169,9 +165,13 @@ impl ProposedBatch {
     }
 }
 
-/// The address that signed `digest`; high-s signatures, which the contract refuses, recover to nobody.
+/// The address that signed `digest`. What the contract refuses recovers to nobody: high s (EIP-2), and a recovery id that is
+/// not 27 or 28.
 #[must_use]
 pub fn recover(signature: &[u8; 65], digest: B256) -> Option<Address> {
+    if !matches!(signature[64], 27 | 28) {
+        return None;
+    }
     let signature = Signature::from_raw_array(signature).ok()?;
     if signature.normalize_s().is_some() {
         return None;

@@ -6,13 +6,23 @@
 
 use alloy::primitives::B256;
 use ditto_core::clock::Slot;
-use ditto_core::store::{ReadableTable, TableDefinition};
-use ditto_core::store::{Store, StoreError, Writer};
+use ditto_core::store::{ReadableTable, Store, StoreError, TableDefinition, WriteTransaction, Writer, redb};
 use ditto_core::task::Occurrence;
 use ditto_core::verdict::{Verdict, VerdictVector};
 
-/// Occurrence number (16 bytes), slot of the attempt (8) -> approved hash or zero (32), then every rejected hash (32 each).
+/// Slot of the attempt (8 bytes), workflow (8), slot of the occurrence (8), all big-endian -> approved hash or zero (32), then
+/// every rejected hash (32 each). The attempt's slot comes first, so that what is old is one range.
 const VERDICTS: TableDefinition<'static, &[u8; 24], &[u8]> = TableDefinition::new("verdicts");
+
+/// Slot -> digest of the proposal signed for it.
+const PROPOSALS: TableDefinition<'static, u64, &[u8; 32]> = TableDefinition::new("proposals");
+/// "floor" -> the first slot that is still remembered. Below it nothing is signed: what was said there is forgotten.
+const MARKS: TableDefinition<'static, &str, u64> = TableDefinition::new("marks");
+const FLOOR: &str = "floor";
+/// Slots remembered. Consents are valid for a few slots; this is hours, for clocks that were set wrong.
+const KEPT: Slot = 8_192;
+/// The floor moves in steps, so that forgetting costs one write in so many slots.
+const STEP: Slot = 256;
 
 /// Rejected operations remembered per occurrence and slot. An honest slot has none; what comes beyond is abstained from,
 /// so that a stream of forged operations cannot grow the journal.
@@ -60,6 +70,9 @@ impl Journal {
     /// When they cannot be made durable: then nothing may be signed.
     pub fn record(&self, slot: Slot, entries: Vec<Entry>) -> Result<VerdictVector, StoreError> {
         self.0.write_blocking(move |transaction| {
+            if slot < forget(transaction, slot)? {
+                return Ok(VerdictVector(vec![Verdict::Abstain; entries.len()]));
+            }
             let mut table = transaction.open_table(VERDICTS)?;
             let mut allowed = Vec::with_capacity(entries.len());
             for entry in &entries {
@@ -77,6 +90,41 @@ impl Journal {
             Ok(VerdictVector(allowed))
         })
     }
+
+    /// Journals the slot's proposal, and says whether it may be signed: the first one, or the same again.
+    ///
+    /// # Errors
+    /// When it cannot be made durable: then nothing may be signed.
+    pub async fn propose(&self, slot: Slot, digest: B256) -> Result<bool, StoreError> {
+        self.0
+            .write(move |transaction| {
+                if slot < forget(transaction, slot)? {
+                    return Ok(false);
+                }
+                let mut table = transaction.open_table(PROPOSALS)?;
+                let before = table.get(slot)?.map(|known| B256::from(*known.value()));
+                if before.is_none() {
+                    table.insert(slot, &digest.0)?;
+                }
+                Ok(before.is_none_or(|known| known == digest))
+            })
+            .await
+    }
+}
+
+/// Forgets what is old by now, and gives the first slot that is still remembered.
+fn forget(transaction: &WriteTransaction, slot: Slot) -> Result<Slot, redb::Error> {
+    let mut marks = transaction.open_table(MARKS)?;
+    let floor = marks.get(FLOOR)?.map_or(0, |floor| floor.value());
+    let wanted = slot.saturating_sub(KEPT) / STEP * STEP;
+    if wanted <= floor {
+        return Ok(floor);
+    }
+    marks.insert(FLOOR, wanted)?;
+    let end = key(Occurrence { workflow: 0, slot: 0 }, wanted);
+    transaction.open_table(VERDICTS)?.retain_in::<&[u8; 24], _>(..&end, |_, _| false)?;
+    transaction.open_table(PROPOSALS)?.retain_in(..wanted, |_, _| false)?;
+    Ok(wanted)
 }
 
 impl Record {
@@ -117,9 +165,9 @@ impl Record {
 
 fn key(occurrence: Occurrence, slot: Slot) -> [u8; 24] {
     let mut key = [0; 24];
-    key[..8].copy_from_slice(&occurrence.workflow.to_be_bytes());
-    key[8..16].copy_from_slice(&occurrence.slot.to_be_bytes());
-    key[16..].copy_from_slice(&slot.to_be_bytes());
+    key[..8].copy_from_slice(&slot.to_be_bytes());
+    key[8..16].copy_from_slice(&occurrence.workflow.to_be_bytes());
+    key[16..].copy_from_slice(&occurrence.slot.to_be_bytes());
     key
 }
 
@@ -140,6 +188,10 @@ mod tests {
         Journal::new(Writer::start("journal", store, &WriterConfig::default()).unwrap())
     }
 
+    fn propose(journal: &Journal, slot: Slot, digest: B256) -> bool {
+        futures::executor::block_on(journal.propose(slot, digest)).unwrap()
+    }
+
     fn say(journal: &Journal, operation: u8, verdict: Verdict) -> Verdict {
         let entry = Entry { occurrence: OCCURRENCE, operation: B256::repeat_byte(operation), verdict };
         journal.record(9, vec![entry]).unwrap().0[0]
@@ -158,6 +210,22 @@ mod tests {
         assert_eq!(say(&journal, 3, Verdict::Approve), Verdict::Abstain, "a second operation");
         assert_eq!(say(&journal, 1, Verdict::Reject(Reason::Policy)), Verdict::Abstain, "approved before");
         assert_eq!(say(&journal, 2, Verdict::Approve), Verdict::Abstain, "rejected before");
+    }
+
+    #[test]
+    fn one_proposal_per_slot_and_none_where_memory_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.redb");
+        let journal = open(&path);
+        assert!(propose(&journal, 5, B256::repeat_byte(1)));
+        drop(journal);
+        let journal = open(&path);
+        assert!(propose(&journal, 5, B256::repeat_byte(1)), "the same again");
+        assert!(!propose(&journal, 5, B256::repeat_byte(2)));
+        assert_eq!(say(&journal, 1, Verdict::Approve), Verdict::Approve);
+        assert!(propose(&journal, KEPT + STEP, B256::repeat_byte(3)));
+        assert!(!propose(&journal, 5, B256::repeat_byte(1)), "what was said there is forgotten");
+        assert_eq!(say(&journal, 1, Verdict::Approve), Verdict::Abstain);
     }
 
     proptest! {

@@ -1,17 +1,19 @@
 //! The judge: proposals against what this operator came to itself.
 //!
 //! A batch waits until every one of its tasks has a finding of our own, or until the slot's patience is over; then what is
-//! missing is abstained from. Batches whose slot is not planned yet wait as well. Everything held is bounded by the number
-//! of open slots and of batches per slot, and dropped, counted, when its time is over.
+//! missing is abstained from. Batches whose slot is not planned yet wait as well, if a member of the last known set signed
+//! them. Everything held is bounded: the open slots, and for each the batches of two proposals per member (a second one is
+//! a fault, but its batches may be honest work). What is beyond is dropped and counted, and takes nobody else's place.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use ditto_core::clock::{Slot, SlotClock};
 use ditto_core::consent::SigningDomain;
 use ditto_core::network::NetworkConfig;
+use ditto_core::operators::OperatorSet;
 use ditto_core::p2p::{Acceptance, MessageToken, PeerId, Transport};
 use ditto_core::proposal::{BatchId, ProposedBatch};
 use ditto_core::stage::{Actor, Deadline, Outbox, Outcome};
@@ -24,8 +26,8 @@ use crate::slot::{Note, SlotContext};
 
 /// Slots kept open: the current one, the ones whose votes may still come, and one that others see earlier than we do.
 const SLOTS: usize = 8;
-/// Batches held per slot: a proposal's batches, from each rank that may propose.
-const BATCHES: usize = 64;
+/// Proposals heard per performer and slot: its one, and one more in case it equivocates.
+const PROPOSALS: usize = 2;
 /// How early a proposal of a rank may come: what clocks may differ by.
 const SKEW_MS: u64 = 200;
 /// How often waiting batches are looked at.
@@ -64,6 +66,8 @@ pub struct Judge {
     pub propose: Outbox<crate::propose::Item>,
     /// What is known.
     pub open: BTreeMap<Slot, OpenSlot>,
+    /// The operator set of the last planned slot.
+    pub last_set: Option<Arc<OperatorSet>>,
 }
 
 /// What the judge knows of a slot.
@@ -74,7 +78,24 @@ pub struct OpenSlot {
     findings: HashMap<Occurrence, Arc<Finding>>,
     unplanned: Vec<(ProposedBatch, BatchId, Option<MessageToken>)>,
     waiting: Vec<(ProposedBatch, BatchId)>,
-    seen: HashSet<BatchId>,
+    /// By performer: its proposals, and the batches of each that were taken.
+    heard: HashMap<Address, HashMap<B256, HashSet<u16>>>,
+}
+
+impl OpenSlot {
+    /// Notes a batch as heard, if there is room for it.
+    fn hear(&mut self, performer: Address, id: BatchId) -> Result<(), Outcome> {
+        let proposals = self.heard.entry(performer).or_default();
+        if proposals.len() >= PROPOSALS && !proposals.contains_key(&id.proposal) {
+            return Err("too_many");
+        }
+        if proposals.len() == 1 && !proposals.contains_key(&id.proposal) {
+            tracing::warn!(%performer, "the performer signed a second proposal for one slot");
+            metrics::counter!("ditto_operator_equivocations_total").increment(1);
+        }
+        // A proposal has at most [`MAX_BATCHES`](ditto_core::proposal::MAX_BATCHES) batches: their indices were checked.
+        if proposals.entry(id.proposal).or_default().insert(id.index) { Ok(()) } else { Err("duplicate") }
+    }
 }
 
 impl Actor for Judge {
@@ -85,6 +106,7 @@ impl Actor for Judge {
         "duplicate",
         "malformed",
         "too_many",
+        "too_large",
         "out_of_time",
         "not_elected",
         "too_early",
@@ -123,8 +145,10 @@ impl Judge {
                 let Some(open) = self.slot(context.slot) else { return };
                 open.due = due.iter().copied().collect();
                 open.context = Some(context.clone());
-                for (batch, id, token) in std::mem::take(&mut open.unplanned) {
-                    let outcome = self.screen(&context, batch, id, token);
+                let unplanned = std::mem::take(&mut open.unplanned);
+                self.last_set = Some(context.set.clone());
+                for (batch, id, token) in unplanned {
+                    let outcome = self.screen(&context, batch, id, token, true);
                     metrics::counter!("ditto_operator_parked_proposals_total", "outcome" => outcome).increment(1);
                 }
             }
@@ -156,20 +180,23 @@ impl Judge {
             self.answer(token, Acceptance::Ignore);
             return "out_of_time";
         };
-        if open.seen.contains(&id) {
-            self.answer(token, Acceptance::Ignore);
-            return "duplicate";
+        if let Some(context) = open.context.clone() {
+            return self.screen(&context, batch, id, token, false);
         }
-        if open.seen.len() >= BATCHES {
-            self.answer(token, Acceptance::Ignore);
-            return "too_many";
-        }
-        match open.context.clone() {
-            Some(context) => self.screen(&context, batch, id, token),
-            None => {
-                open.seen.insert(id);
-                open.unplanned.push((batch, id, token));
+        // Who may propose is only known when the slot is planned; until then, who is no member at all waits nowhere.
+        let performer = batch.proposal.performer;
+        let member = self.last_set.as_ref().is_some_and(|set| set.members.iter().any(|m| m.signer == performer));
+        let heard = if member { self.hear(slot, performer, id) } else { Err("not_elected") };
+        match heard {
+            Ok(()) => {
+                if let Some(open) = self.open.get_mut(&slot) {
+                    open.unplanned.push((batch, id, token));
+                }
                 "taken"
+            }
+            Err(outcome) => {
+                self.answer(token, Acceptance::Ignore);
+                outcome
             }
         }
     }
@@ -181,6 +208,7 @@ impl Judge {
         batch: ProposedBatch,
         id: BatchId,
         token: Option<MessageToken>,
+        parked: bool,
     ) -> Outcome {
         let (proposal, slot) = (&batch.proposal, context.slot);
         let rank = context.ranks.iter().position(|index| context.set.members[*index].signer == proposal.performer);
@@ -210,12 +238,25 @@ impl Judge {
             self.answer(token, Acceptance::Accept);
             return "other_engine";
         }
+        let heard = if parked { Ok(()) } else { self.hear(slot, batch.proposal.performer, id) };
+        if let Err(outcome) = heard {
+            self.answer(token, Acceptance::Ignore);
+            return outcome;
+        }
+        if !self.network.fits(&batch.tasks) {
+            tracing::info!(slot, performer = %batch.proposal.performer, "a batch beyond the network's limits");
+            self.answer(token, Acceptance::Reject);
+            return "too_large";
+        }
         self.answer(token, Acceptance::Accept);
         if let Some(open) = self.open.get_mut(&slot) {
-            open.seen.insert(id);
             open.waiting.push((batch, id));
         }
         "taken"
+    }
+
+    fn hear(&mut self, slot: Slot, performer: Address, id: BatchId) -> Result<(), Outcome> {
+        self.open.get_mut(&slot).map_or(Err("out_of_time"), |open| open.hear(performer, id))
     }
 
     /// Judges every batch that is ready, and lets go of slots whose time is over.
@@ -261,7 +302,8 @@ impl Judge {
             .map(|((task, hash), _)| (task.occurrence, *hash))
             .collect();
         let seen = crate::propose::Item::Seen { slot: judged.context.slot, covered };
-        let _refused = self.propose.send(seen, judged.context.end).await.is_err();
+        // The proposer may wait for this stage: this one does not wait for the proposer.
+        let _refused = self.propose.try_send(seen, judged.context.end).is_err();
         let until = judged.context.votes_until;
         let _refused = self.sign.send(judged, until).await.is_err();
     }

@@ -138,8 +138,17 @@ impl Bench {
         pipeline.actor(to_sign, Keep(judged.clone()));
         pipeline.actor(to_propose, Keep(Arc::default()));
         let transport = Arc::new(Silent);
-        let mut judge =
-            Judge { network, clock: slots, domain, engine_id: ENGINE, transport, sign, propose, open: BTreeMap::new() };
+        let mut judge = Judge {
+            network,
+            clock: slots,
+            domain,
+            engine_id: ENGINE,
+            transport,
+            sign,
+            propose,
+            open: BTreeMap::new(),
+            last_set: None,
+        };
         let due: Arc<[Occurrence]> = [task(1).occurrence, task(2).occurrence].into();
         judge.handle(Note::Planned { context: context.clone(), due }.into(), Deadline::none()).await;
         Self { judge, signers, context, clock, judged, pipeline }
@@ -269,19 +278,47 @@ async fn what_is_forged_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_flood_of_batches_is_bounded() {
+async fn a_flood_takes_its_authors_place_and_nobody_elses() {
     let mut bench = Bench::new().await;
+    bench.find(task(1)).await;
+    bench.clock.0.fetch_add(bench.judge.network.fallback_delay_ms, Ordering::Relaxed);
     let mut outcomes = Vec::new();
-    for n in 0..BATCHES as u64 + 5 {
-        let batch = bench.batch(0, vec![task(1)], |batch| batch.tasks[0].proof = B256::from(U256::from(n)));
-        // The tasks changed, so the hashes have to follow.
-        let hash = hash_batch(&bench.judge.domain, &batch.tasks);
-        let batch = bench.batch(0, batch.tasks.clone(), |batch| {
-            batch.batch_hashes = vec![hash];
-            batch.proposal.tasks = hash_batches(&[hash]);
-        });
+    for n in 0..70u64 {
+        let mut tasks = vec![task(1)];
+        tasks[0].proof = B256::from(U256::from(n));
+        let batch = bench.batch(0, tasks, |_| {});
         outcomes.push(bench.hear(batch).await);
     }
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == "taken").count(), BATCHES);
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == "too_many").count(), 5);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == "taken").count(), PROPOSALS);
+    let honest = bench.batch(1, vec![task(1)], |_| {});
+    assert_eq!(bench.hear(honest).await, "taken", "the second rank is heard all the same");
+}
+
+#[tokio::test]
+async fn before_the_plan_only_members_wait_and_nobody_else_takes_their_place() {
+    let mut bench = Bench::new().await;
+    let next = SLOT + 1;
+    let stranger = PrivateKeySigner::from_bytes(&B256::repeat_byte(9)).unwrap();
+    for n in 0..70u64 {
+        let mut early = bench.batch(0, vec![task(n)], |batch| {
+            batch.proposal.slot = next;
+            batch.proposal.performer = stranger.address();
+        });
+        let digest = bench.judge.domain.proposal_digest(&early.proposal);
+        early.signature = stranger.sign_hash_sync(&digest).unwrap().as_bytes();
+        assert_eq!(bench.hear(early).await, "not_elected");
+    }
+    let member = bench.batch(0, vec![task(1)], |batch| batch.proposal.slot = next);
+    assert_eq!(bench.hear(member.clone()).await, "taken");
+    assert_eq!(bench.hear(member).await, "duplicate");
+}
+
+#[tokio::test]
+async fn a_batch_beyond_the_limits_covers_nothing() {
+    let mut bench = Bench::new().await;
+    let mut heavy = task(1);
+    heavy.op.call_gas = bench.judge.network.batch_gas;
+    let batch = bench.batch(0, vec![heavy], |_| {});
+    assert_eq!(bench.hear(batch).await, "too_large");
+    assert!(bench.verdicts().await.is_empty());
 }

@@ -18,6 +18,7 @@ use ditto_core::chain::bindings::validator_module::DittoValidatorModule;
 use ditto_core::chain::{Batcher, ContractsConfig, RpcError};
 use ditto_core::consent::SigningDomain;
 use ditto_core::network::NetworkConfig;
+use ditto_core::proposal::MAX_CALL_DATA;
 use ditto_core::stage::{Deadline, Handler, Outbox, Outcome};
 use ditto_core::task::{ConsentTerms, ProofOfTask, Task};
 use ditto_core::userop::{UserOperation, nonce_key};
@@ -37,6 +38,8 @@ const GAS_FLOOR: u64 = 10_000;
 const GAS_GRAIN: u64 = 5_000;
 /// Base fees may rise an eighth per block; twice the pin's covers six full blocks.
 const BASE_FEE_FACTOR: u128 = 2;
+/// Gas of a byte of call data, paid to the submitter (EIP-2028; zero bytes cost less, and are not told apart).
+const CALLDATA_BYTE: u64 = 16;
 /// Policies kept in memory.
 const POLICIES: usize = 4_096;
 
@@ -108,8 +111,9 @@ impl Handler for Build {
             self.board.note(due.context.slot, |counts| counts.operations += 1);
         }
         let note = Note::Found { slot: due.context.slot, occurrence: due.occurrence, finding: Arc::new(finding) };
-        let _refused = self.propose.send(note.clone().into(), due.context.end).await.is_err();
-        let _refused = self.judge.send(note.into(), due.context.votes_until).await.is_err();
+        // The judge first: what it approves is covered before the proposer looks.
+        let _refused = self.judge.send(note.clone().into(), due.context.votes_until).await.is_err();
+        let _refused = self.propose.send(note.into(), due.context.end).await.is_err();
         label
     }
 }
@@ -122,10 +126,17 @@ impl Build {
             DittoValidatorModule::sessionOfCall { account: workflow.account, sessionKey: workflow.session_key };
         let key = nonce_key(self.contracts.validator_module, due.occurrence);
         let nonce_call = EntryPoint::getNonceCall { sender: workflow.account, key: key.to() };
-        let (session, nonce) = tokio::try_join!(
+        let (session, nonce) = tokio::join!(
             self.node.call(self.contracts.validator_module, &session_call, block, None),
             self.node.call(self.contracts.entry_point, &nonce_call, block, None),
-        )?;
+        );
+        let session = match session {
+            Err(RpcError::Reverted(_)) => {
+                return Ok(self.refuse(due, Reason::Session, &"the account has no such session"));
+            }
+            session => session?,
+        };
+        let nonce = nonce?;
         let terms = ConsentTerms {
             session_key: workflow.session_key,
             valid_after: context.head.timestamp,
@@ -135,7 +146,11 @@ impl Build {
             && session.validAfter.to::<u64>() <= terms.valid_after
             && (session.validUntil.is_zero() || terms.valid_until <= session.validUntil.to::<u64>());
         if !open {
-            return Ok(self.refuse(due, Reason::Session, &"the session is unknown, revoked or about to expire"));
+            return Ok(self.refuse(
+                due,
+                Reason::Session,
+                &"the session is not open for as long as the operation would be valid",
+            ));
         }
         let policy = match self.policy(session.policyHash, block).await? {
             Ok(policy) => policy,
@@ -146,8 +161,15 @@ impl Build {
         if let Err(breach) = policy.check(calls, &privileged) {
             return Ok(self.refuse(due, Reason::Policy, &breach));
         }
+        if policy.maxFeePerGas < self.least_fee(context) {
+            return Ok(self.refuse(due, Reason::Policy, &"the policy's fee cap is below what the chain asks now"));
+        }
         let call_data = account::execute(calls);
+        if call_data.len() > MAX_CALL_DATA {
+            return Ok(self.refuse(due, Reason::Policy, &"the calls are larger than an operation may be"));
+        }
         let cap = u64::try_from(policy.maxCallGas).unwrap_or(u64::MAX).min(self.network.batch_gas);
+        // The calls must work with all the gas that the policy gives, and then with the limit that follows from it.
         let metered = dry_run::meter(&self.node, &self.contracts, workflow.account, &call_data, cap, block).await?;
         let call_gas = match metered {
             Trial::Works { gas } => with_margin(gas),
@@ -159,10 +181,17 @@ impl Build {
         }
         let op = self.operation(context, &policy, workflow.account, nonce, call_data, call_gas);
         let mut task = Task { occurrence: due.occurrence, op, terms, proof: B256::ZERO };
-        match dry_run::dry_run(&self.node, &self.contracts, &self.domain, &task, self.network.aggregator, block).await?
-        {
-            Trial::Works { .. } => {}
-            Trial::Fails(data) => return Ok(self.refuse(due, Reason::Reverts, &dry_run::in_words(&data))),
+        if !self.network.fits(std::slice::from_ref(&task)) {
+            return Ok(self.refuse(due, Reason::Policy, &"the operation does not fit into one transaction"));
+        }
+        let (limited, whole) = tokio::try_join!(
+            dry_run::meter(&self.node, &self.contracts, workflow.account, &task.op.call_data, call_gas, block),
+            dry_run::dry_run(&self.node, &self.contracts, &self.domain, &task, self.network.aggregator, block),
+        )?;
+        for trial in [limited, whole] {
+            if let Trial::Fails(data) = trial {
+                return Ok(self.refuse(due, Reason::Reverts, &dry_run::in_words(&data)));
+            }
         }
         let hash = self.domain.user_op_hash(&task);
         task.proof = ProofOfTask {
@@ -189,18 +218,24 @@ impl Build {
         call_data: Bytes,
         call_gas: u64,
     ) -> UserOperation {
-        let priority = u128::from(self.network.priority_fee_wei).min(policy.maxFeePerGas);
+        let priority = u128::from(self.network.priority_fee_wei);
         let max_fee = context.head.base_fee.saturating_mul(BASE_FEE_FACTOR).saturating_add(priority);
+        let calldata = (call_data.len() as u64).saturating_mul(CALLDATA_BYTE);
         UserOperation {
             sender,
             nonce,
             call_data,
             verification_gas: self.network.verification_gas,
             call_gas,
-            pre_verification_gas: self.network.pre_verification_gas,
+            pre_verification_gas: self.network.pre_verification_gas.saturating_add(calldata),
             max_fee: max_fee.min(policy.maxFeePerGas),
             max_priority_fee: priority,
         }
+    }
+
+    /// What an operation must offer to be worth submitting.
+    fn least_fee(&self, context: &SlotContext) -> u128 {
+        context.head.base_fee.saturating_add(u128::from(self.network.priority_fee_wei))
     }
 
     fn refuse(&self, due: &Due, reason: Reason, why: &dyn std::fmt::Display) -> Finding {

@@ -5,6 +5,7 @@
 //! simulation, the carried-over ones among them.
 
 mod plan;
+mod published;
 mod registry;
 mod triggers;
 
@@ -13,7 +14,8 @@ use ditto_core::stage::{Deadline, Outbox, Refused};
 use tokio_util::sync::CancellationToken;
 
 pub use plan::Plan;
-pub use registry::{CodeError, Registry, Workflow};
+pub use published::Workflow;
+pub use registry::{CodeError, Registry};
 pub use triggers::{Trigger, TriggerError};
 
 /// Sends every slot at its start, from the next one on. A slot that is over before there is room is dropped, and counted

@@ -1,9 +1,18 @@
 //! The plan of a slot: pins, operator set, performers, and what is due.
+//!
+//! A slot has one plan, at the pins of every configured chain: the slowest of them gates the slot. Its pin is known when a
+//! later block has been seen, so a chain with long block times, a stalled one or a slow node delays workflows that never
+//! read it, and one without a pin until the slot's end leaves the slot without a plan. That is the price of a proof of task
+//! over all pins, which has to be the same whatever a workflow turns out to read. Configure chains that are fast enough
+//! for the slot's length, or give a slow one a longer pin lag.
+//!
+//! What is due follows from the chain alone. Trouble of our own, such as code the node does not give, takes nothing off
+//! the plan: it is a finding on that occurrence, and so an abstention. Left off the plan, it would be a rejection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::{Address, B256, U256};
 use ditto_core::admission::AcceptedSets;
 use ditto_core::bls::PublicKey;
 use ditto_core::chain::bindings::validator_module::DittoValidatorModule;
@@ -17,10 +26,18 @@ use ditto_core::stage::{Deadline, Handler, Outbox, Outcome};
 use ditto_core::task::Occurrence;
 use tokio::sync::{Mutex, Notify};
 
-use super::registry::{CodeError, Registry, Workflow};
+use super::published::Workflow;
+use super::registry::Registry;
 use crate::board::Board;
+use crate::build::Finding;
 use crate::simulate::SlotReads;
 use crate::slot::{Chains, Due, Note, SlotContext};
+
+/// Occurrences per call of `spent`: what an `eth_call` of any provider has the gas for.
+const SPENT: usize = 256;
+
+/// A due occurrence and its workflow.
+type Candidate = (Occurrence, Arc<Workflow>);
 
 /// Why a slot has no plan. Its occurrences come back with the next attempt.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +106,7 @@ impl Handler for Plan {
 impl Plan {
     async fn plan(&self, slot: Slot, deadline: Deadline) -> Result<(), NoPlan> {
         let (head, pins) = self.pins(slot, deadline).await?;
-        let set = self.sets.current(head.hash).await?;
+        let set = self.sets.current(&head).await?;
         if self.admitted.replace(vec![set.clone()]) {
             tracing::info!(set = set.id, members = set.members.len(), "another operator set is current");
             self.set_changed.notify_one();
@@ -100,32 +117,42 @@ impl Plan {
         let target = &self.chains[&self.network.target_chain];
         let pin = Pin { chain_id: self.network.target_chain, number: head.number, hash: head.hash };
         registry.sync(target, pin).await?;
-        let candidates = self.due(&registry, &context).await?;
-        let mut due = Vec::with_capacity(candidates.len());
-        for (occurrence, workflow) in candidates {
-            match registry.code(target, workflow.code_hash, head.hash).await {
-                Ok(code) => due.push(Due { context: context.clone(), occurrence, workflow, code }),
-                Err(CodeError::Rpc(error)) => return Err(error.into()),
-                Err(error) => tracing::error!(workflow = workflow.id, %error, "a workflow's code cannot be had"),
-            }
-        }
-        registry.forget_unused_code();
-        drop(registry);
+        let due = self.due(&registry, &context).await?;
 
         metrics::counter!("ditto_operator_due_total").increment(due.len() as u64);
         self.board.note(slot, |counts| {
             counts.due = due.len() as u64;
             counts.rank = context.own_rank;
         });
-        let occurrences: Arc<[Occurrence]> = due.iter().map(|due| due.occurrence).collect();
-        let note = Note::Planned { context: context.clone(), due: occurrences };
-        // A refusal is counted by the stage that refuses; the slot is then attempted by others, or again.
-        let _refused = self.propose.send(note.clone().into(), context.end).await.is_err();
-        let _refused = self.judge.send(note.into(), context.votes_until).await.is_err();
-        for due in due {
-            let _refused = self.simulate.send(due, context.end).await.is_err();
+        let occurrences: Arc<[Occurrence]> = due.iter().map(|(occurrence, _)| *occurrence).collect();
+        self.announce(&context, Note::Planned { context: context.clone(), due: occurrences }).await;
+
+        let hashes: HashSet<_> = due.iter().map(|(_, workflow)| workflow.code_hash).collect();
+        let codes = registry.codes(target, hashes, head.hash, context.end).await;
+        registry.forget_unused_code();
+        drop(registry);
+        for (occurrence, workflow) in due {
+            match codes.get(&workflow.code_hash) {
+                Some(Ok(code)) => {
+                    let due = Due { context: context.clone(), occurrence, workflow, code: code.clone() };
+                    let _refused = self.simulate.send(due, context.end).await.is_err();
+                }
+                other => {
+                    let error = other.and_then(|code| code.as_ref().err());
+                    tracing::error!(slot, %occurrence, ?error, "a workflow's code cannot be had");
+                    let finding = Arc::new(Finding::Trouble("code"));
+                    self.announce(&context, Note::Found { slot, occurrence, finding }).await;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Tells those who propose and judge. A refusal is counted by the stage that refuses; the slot is then attempted by
+    /// others, or again.
+    async fn announce(&self, context: &SlotContext, note: Note) {
+        let _refused = self.propose.send(note.clone().into(), context.end).await.is_err();
+        let _refused = self.judge.send(note.into(), context.votes_until).await.is_err();
     }
 
     /// The pins of every chain, and the target's with its header. They are known as soon as a later block is.
@@ -170,11 +197,7 @@ impl Plan {
     }
 
     /// The slot's own occurrences, and the carried-over ones that the chain does not show as executed.
-    async fn due(
-        &self,
-        registry: &Registry,
-        context: &SlotContext,
-    ) -> Result<Vec<(Occurrence, Arc<Workflow>)>, NoPlan> {
+    async fn due(&self, registry: &Registry, context: &SlotContext) -> Result<Vec<Candidate>, NoPlan> {
         let schedule = self.network.schedule();
         let lag = self.configs[&self.network.target_chain].pin_lag_seconds;
         let due_in = |slot: Slot| {
@@ -183,19 +206,28 @@ impl Plan {
                 .filter(move |workflow| workflow.is_due(slot, &schedule, lag))
                 .map(move |workflow| (Occurrence { workflow: workflow.id, slot }, workflow.clone()))
         };
-        let mut due: Vec<_> = due_in(context.slot).collect();
-        let carried: Vec<_> = self.network.carried_from(context.slot).flat_map(due_in).collect();
-        if !carried.is_empty() {
-            let accounts: Vec<Address> = carried.iter().map(|(_, workflow)| workflow.account).collect();
-            let numbers: Vec<U256> = carried.iter().map(|(occurrence, _)| occurrence.number()).collect();
-            let call = DittoValidatorModule::spentCall { accounts, sessionNonces: numbers };
-            let target = &self.chains[&self.network.target_chain];
-            let spent = target.call(self.contracts.validator_module, &call, context.head.hash, None).await?;
-            let open = carried.into_iter().zip(spent).filter(|(_, spent)| !spent).map(|(candidate, _)| candidate);
-            let before = due.len();
-            due.extend(open);
-            metrics::counter!("ditto_operator_carried_over_total").increment((due.len() - before) as u64);
+        let mut due: Vec<Candidate> = due_in(context.slot).collect();
+        let carried: Vec<Candidate> = self.network.carried_from(context.slot).flat_map(due_in).collect();
+        let chunks = carried.chunks(SPENT).map(|chunk| self.unspent(chunk, context.head.hash));
+        let before = due.len();
+        for open in futures::future::join_all(chunks).await {
+            due.extend(open?);
         }
+        metrics::counter!("ditto_operator_carried_over_total").increment((due.len() - before) as u64);
         Ok(due)
+    }
+
+    /// Those of a chunk that the chain does not show as executed.
+    async fn unspent(&self, chunk: &[Candidate], block: B256) -> Result<Vec<Candidate>, RpcError> {
+        let accounts: Vec<Address> = chunk.iter().map(|(_, workflow)| workflow.account).collect();
+        let numbers: Vec<U256> = chunk.iter().map(|(occurrence, _)| occurrence.number()).collect();
+        let call = DittoValidatorModule::spentCall { accounts, sessionNonces: numbers };
+        let target = &self.chains[&self.network.target_chain];
+        let spent = target.call(self.contracts.validator_module, &call, block, None).await?;
+        if spent.len() != chunk.len() {
+            let cause = format!("spent() of {} occurrences gave {} answers", chunk.len(), spent.len());
+            return Err(RpcError::Shape { chain: self.network.target_chain, cause });
+        }
+        Ok(chunk.iter().zip(spent).filter(|(_, spent)| !spent).map(|(candidate, _)| candidate.clone()).collect())
     }
 }

@@ -65,17 +65,28 @@ impl Handler for Simulate {
 
     async fn handle(&self, due: Due, _deadline: Deadline) -> Outcome {
         let patience = if due.context.own_rank == Some(0) { 1 } else { ATTESTER_PATIENCE };
-        let job = Job { code: due.code.clone(), input: input(&due), limits: self.limits.times(patience) };
+        let mut limits = self.limits.times(patience);
+        // A run whose slot is over helps nobody, and would take the next slot's place.
+        let left =
+            due.context.end.remaining().map_or(u64::MAX, |left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+        limits.wall_ms = limits.wall_ms.min(left.max(1));
+        let job = Job { code: due.code.clone(), input: input(&due), limits };
         let reader = Arc::new(Reader { reads: due.context.reads.clone(), runtime: Handle::current() });
         let (done, ended) = oneshot::channel();
         // Whoever waited has gone only when the stage was stopped.
         let submitted = self.sandbox.submit(job, reader, Box::new(move |report| drop(done.send(report))));
-        let report: Report = match (submitted, ended) {
-            (Ok(()), ended) => match ended.await {
-                Ok(report) => report,
-                Err(_) => return "crashed",
-            },
-            (Err(_), _) => return "busy",
+        let ended: Result<Report, Outcome> = match submitted {
+            Ok(()) => ended.await.map_err(|_| "crashed"),
+            Err(_) => Err("busy"),
+        };
+        let report = match ended {
+            Ok(report) => report,
+            // No run: the trouble is this machine's, and whoever waits for the finding is told so.
+            Err(kind) => {
+                tracing::warn!(slot = due.context.slot, occurrence = %due.occurrence, kind, "no run");
+                self.pass_on(Simulated { due, outcome: ditto_sandbox::Outcome::Crashed, reads: B256::ZERO }).await;
+                return kind;
+            }
         };
         let kind = report.outcome.kind();
         metrics::counter!("ditto_operator_simulations_total", "outcome" => kind).increment(1);
@@ -85,9 +96,16 @@ impl Handler for Simulate {
         if !matches!(report.outcome, ditto_sandbox::Outcome::Calls(_) | ditto_sandbox::Outcome::NothingToDo) {
             tracing::info!(slot = due.context.slot, occurrence = %due.occurrence, outcome = ?report.outcome, "a run failed");
         }
-        let (context, reads) = (due.context.clone(), hash_reads(&report.reads));
-        let _refused = self.build.send(Simulated { due, outcome: report.outcome, reads }, context.end).await.is_err();
+        let reads = hash_reads(&report.reads);
+        self.pass_on(Simulated { due, outcome: report.outcome, reads }).await;
         kind
+    }
+}
+
+impl Simulate {
+    async fn pass_on(&self, simulated: Simulated) {
+        let deadline = simulated.due.context.end;
+        let _refused = self.build.send(simulated, deadline).await.is_err();
     }
 }
 

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use alloy::primitives::Address;
-use ditto_core::chain::{Batcher, Request, RpcError, at};
+use alloy::primitives::{Address, B256, Bytes, U256};
+use ditto_core::chain::{Batcher, CALL_GAS, Request, RpcError, at};
 use ditto_core::proposal::Pin;
 use ditto_sandbox::{ReadAnswer, ReadReply, ReadRequest, Reads};
 use serde_json::{Value, json};
@@ -19,8 +19,6 @@ use crate::slot::Chains;
 
 /// The sender of every read: nobody.
 const FROM: Address = Address::ZERO;
-/// The gas of every read: a block's worth, equal on every operator, below what nodes allow.
-const GAS: &str = "0x1c9c380";
 
 type Cell = Arc<OnceCell<ReadAnswer>>;
 
@@ -70,19 +68,31 @@ impl SlotReads {
         };
         let hit = cell.initialized();
         metrics::counter!("ditto_reads_total", "cache" => if hit { "hit" } else { "miss" }).increment(1);
-        cell.get_or_init(|| ask(node, asked)).await.clone()
+        // A failure is not kept: the next run may have better luck with the node.
+        cell.get_or_try_init(|| ask(node, asked)).await.cloned().unwrap_or(ReadAnswer::Failed)
     }
 }
 
-async fn ask(node: &Batcher, request: Request) -> ReadAnswer {
-    match node.ask(request).await {
-        Ok(result) => ReadAnswer::Ok(result.get().to_owned()),
-        Err(RpcError::Reverted(data)) => ReadAnswer::Reverted(data.to_vec()),
-        Err(error) => {
-            tracing::warn!(%error, "a read failed");
-            ReadAnswer::Failed
-        }
-    }
+async fn ask(node: &Batcher, request: Request) -> Result<ReadAnswer, RpcError> {
+    let method = request.method;
+    let answer = match node.ask(request).await {
+        Ok(result) => canonical(method, result.get())
+            .map(ReadAnswer::Ok)
+            .ok_or_else(|| RpcError::Shape { chain: node.rpc().chain(), cause: format!("{method}: not hexadecimal") }),
+        Err(RpcError::Reverted(data)) => Ok(ReadAnswer::Reverted(data.to_vec())),
+        Err(error) => Err(error),
+    };
+    answer.inspect_err(|error| tracing::warn!(%error, "a read failed"))
+}
+
+/// The answer in the one form that all clients' answers come down to: it is hashed into the proof of task.
+fn canonical(method: &str, json: &str) -> Option<String> {
+    let text: String = serde_json::from_str(json).ok()?;
+    Some(match method {
+        "eth_getBalance" => format!("\"0x{:x}\"", text.parse::<U256>().ok()?),
+        "eth_getStorageAt" => format!("\"{}\"", B256::from(text.parse::<U256>().ok()?)),
+        _ => format!("\"{}\"", text.parse::<Bytes>().ok()?),
+    })
 }
 
 /// The request to the node: the method from our list, the parameters re-made from what was asked, the block the pin's.
@@ -93,7 +103,7 @@ fn pinned(request: &ReadRequest, pin: &Pin) -> Option<Request> {
     let (method, params) = match (request.method.as_str(), params.as_slice()) {
         ("eth_call", [call]) => {
             let (to, data) = (address(call.get("to")?)?, hex(call.get("data")?)?);
-            ("eth_call", json!([{ "from": FROM, "to": to, "data": data, "gas": GAS }, block]))
+            ("eth_call", json!([{ "from": FROM, "to": to, "data": data, "gas": CALL_GAS }, block]))
         }
         ("eth_getBalance", [account]) => ("eth_getBalance", json!([address(account)?, block])),
         ("eth_getCode", [account]) => ("eth_getCode", json!([address(account)?, block])),
@@ -130,7 +140,6 @@ impl Reads for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy::primitives::B256;
 
     const PIN: Pin = Pin { chain_id: 1, number: 7, hash: B256::ZERO };
 
@@ -146,11 +155,21 @@ mod tests {
     }
 
     #[test]
+    fn answers_of_all_clients_come_down_to_one_form() {
+        assert_eq!(canonical("eth_call", "\"0xAB\"").as_deref(), Some("\"0xab\""));
+        assert_eq!(canonical("eth_getBalance", "\"0x00ff\"").as_deref(), Some("\"0xff\""));
+        let word = format!("\"0x{}1\"", "0".repeat(63));
+        assert_eq!(canonical("eth_getStorageAt", "\"0x1\""), Some(word));
+        assert_eq!(canonical("eth_call", "{}"), None);
+        assert_eq!(canonical("eth_call", "\"hello\""), None);
+    }
+
+    #[test]
     fn a_call_keeps_target_and_data_and_nothing_else() {
         let zero = Address::ZERO;
         let params = format!(r#"[{{"to":"{zero}","data":"0x01","gas":"0x1","from":"{FROM}","value":"0x5"}}]"#);
         let request = asked("eth_call", &params).map(|request| request.params);
-        assert!(request.is_some_and(|params| params.contains(GAS) && !params.contains("value")));
+        assert!(request.is_some_and(|params| params.contains(CALL_GAS) && !params.contains("value")));
         assert_eq!(asked("eth_call", r#"[{"to":"nobody","data":"0x"}]"#), None);
         assert_eq!(asked("eth_call", r#"[{"to":"0x0000000000000000000000000000000000000000","data":"zz"}]"#), None);
         assert_eq!(asked("eth_call", "[]"), None);

@@ -95,14 +95,13 @@ pub fn check(
     if !elected.iter().filter_map(|index| set.members.get(*index)).any(|member| member.signer == proposal.performer) {
         return Err(Unfit::NotElected { performer: proposal.performer, slot });
     }
-    let gas = proposed.tasks.iter().fold(0u64, |sum, task| sum.saturating_add(task.op.gas()));
     // Operations that outlive the slot's validity would keep the ledger waiting for as long as a performer likes.
     let tasks_fit = proposed.tasks.iter().all(|task| {
         task.terms.valid_until <= valid_until
             && task.terms.valid_until.saturating_mul(1000) > now_ms
             && network.may_attempt(task.occurrence, slot)
     });
-    if proposed.tasks.len() > network.batch_tasks || gas > network.batch_gas || !tasks_fit {
+    if !network.fits(&proposed.tasks) || !tasks_fit {
         return Err(Unfit::Limits);
     }
     Ok(proposed.check(domain)?)

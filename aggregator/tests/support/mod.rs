@@ -120,7 +120,7 @@ impl Chain {
         let genesis = now_ms() / 1000 - 1_000;
         let network: NetworkConfig = serde_json::from_value(json!({
             "name": "test", "target_chain": CHAIN, "genesis_seconds": genesis, "slot_seconds": SLOT_SECONDS,
-            "aggregator": submitter.address(),
+            "aggregator": submitter.address(), "set_settles_blocks": 4,
         }))
         .unwrap();
         let zero = Address::ZERO;

@@ -20,6 +20,9 @@ const QUEUE: usize = 4_096;
 /// Batches under way at once; nodes answer a batch serially, so a few keep one busy.
 const IN_FLIGHT: usize = 8;
 
+/// The gas of every call: a block's worth, below what nodes allow.
+pub const CALL_GAS: &str = "0x1c9c380";
+
 type Answer = Result<Box<RawValue>, RpcError>;
 
 /// A chain's batcher. Cheap to clone; it ends when the last clone is dropped.
@@ -78,7 +81,8 @@ impl Batcher {
         answer.await.map_err(|_| ended())?
     }
 
-    /// Calls a contract at a block, with a state override (EIP-less `eth_call` third parameter) where one is given.
+    /// Calls a contract at a block, from nobody and with a fixed gas, so that no provider's defaults show; with other code
+    /// at `to` where some is given (`eth_call`'s state override).
     ///
     /// # Errors
     /// As [`Rpc::call`].
@@ -90,7 +94,7 @@ impl Batcher {
         code_at_to: Option<&Bytes>,
     ) -> Result<C::Return, RpcError> {
         let mut params = serde_json::json!([
-            { "to": to, "data": alloy::hex::encode_prefixed(call.abi_encode()) },
+            { "from": Address::ZERO, "to": to, "data": alloy::hex::encode_prefixed(call.abi_encode()), "gas": CALL_GAS },
             super::at(block),
         ]);
         if let (Some(code), Some(list)) = (code_at_to, params.as_array_mut()) {

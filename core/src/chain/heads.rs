@@ -17,7 +17,7 @@ use super::{Request, Rpc, RpcError};
 
 /// How many blocks are kept: more than a slot and its lag on any chain, few enough to walk back over in a reorg.
 const KEPT: u64 = 256;
-/// How many missing blocks are asked for at once.
+/// How many blocks are read at the start.
 const GAP: u64 = 64;
 
 /// A block, as far as pins need it.
@@ -110,12 +110,6 @@ impl Heads {
         self.seen.changed().await.is_ok()
     }
 
-    /// Whether this block is still in the chain, as far back as blocks are kept; `None` when it is older than that.
-    #[must_use]
-    pub fn holds(&self, number: u64, hash: B256) -> Option<bool> {
-        self.seen.borrow().get(&number).map(|head| head.hash == hash)
-    }
-
     /// The last block at or before `seconds`, once a later one has been seen. `None` when the following has ended, or
     /// when every block kept is later. Put a time limit around it: a chain that stands still has no pin.
     pub async fn pin(&self, seconds: u64) -> Option<Head> {
@@ -141,24 +135,33 @@ async fn advance(rpc: &Rpc, blocks: &mut BTreeMap<u64, Head>) -> Result<bool, Rp
     if blocks.last_key_value().is_some_and(|(_, head)| head.hash == latest.hash) {
         return Ok(false);
     }
-    // What the node no longer has above its head was reorganised away.
-    blocks.split_off(&latest.number);
-    blocks.insert(latest.number, latest);
+    // Collected first and kept only when they link to what is known: a node that fails half-way leaves no hole.
+    let mut fresh = vec![latest];
     let mut child = latest;
-    for _ in 0..KEPT {
+    let oldest = blocks.first_key_value().map(|(number, _)| *number);
+    let mut linked = false;
+    while (fresh.len() as u64) < KEPT {
         let Some(number) = child.number.checked_sub(1) else { break };
-        if number + GAP.min(KEPT) < latest.number && blocks.range(..=number).next_back().is_none() {
+        linked = blocks.get(&number).is_some_and(|parent| parent.hash == child.parent);
+        if linked {
             break;
         }
-        match blocks.get(&number) {
-            Some(parent) if parent.hash == child.parent => break,
-            _ => {
-                let params = serde_json::json!([child.parent, false]);
-                child = rpc.ask_for::<RawHead>(Request::new("eth_getBlockByHash", &params)).await?.into();
-                blocks.insert(number, child);
-            }
+        // At the start, or after a long silence, a few blocks are enough to pin the next slot.
+        let apart = oldest.is_none_or(|oldest| number < oldest);
+        if apart && fresh.len() as u64 >= GAP {
+            break;
         }
+        let params = serde_json::json!([child.parent, false]);
+        child = rpc.ask_for::<RawHead>(Request::new("eth_getBlockByHash", &params)).await?.into();
+        fresh.push(child);
     }
+    if linked {
+        // What stands above the fork was reorganised away.
+        blocks.split_off(&child.number);
+    } else {
+        blocks.clear();
+    }
+    blocks.extend(fresh.into_iter().map(|head| (head.number, head)));
     while blocks.len() as u64 > KEPT {
         blocks.pop_first();
     }

@@ -11,7 +11,7 @@ mod heads;
 mod rpc;
 mod sets;
 
-pub use batcher::Batcher;
+pub use batcher::{Batcher, CALL_GAS};
 pub use config::{ChainConfig, ContractsConfig};
 pub use heads::{Head, Heads};
 pub use rpc::{Request, Rpc, RpcConfigError, RpcError, at};

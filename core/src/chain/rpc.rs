@@ -86,12 +86,12 @@ pub enum RpcConfigError {
         chain: u64,
     },
     /// Not a URL.
-    #[error("chains.{chain}.rpc: {url:?} is not an http(s) URL: {cause}")]
+    #[error("chains.{chain}.rpc: entry {index} is not an http(s) URL: {cause}")]
     Url {
         /// The chain.
         chain: u64,
-        /// What was given.
-        url: String,
+        /// Which entry, from 0: the text may hold credentials.
+        index: usize,
         /// Why not.
         cause: String,
     },
@@ -106,10 +106,16 @@ pub struct Rpc {
     batch: usize,
 }
 
-#[derive(Debug)]
 struct Endpoint {
     host: String,
     client: RpcClient,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The client holds the whole URL, and that may hold credentials.
+        f.write_str(&self.host)
+    }
 }
 
 impl Rpc {
@@ -121,17 +127,17 @@ impl Rpc {
         if config.rpc.is_empty() {
             return Err(RpcConfigError::NoEndpoint { chain });
         }
-        let wrong = |url: &str, cause: String| RpcConfigError::Url { chain, url: url.to_owned(), cause };
+        let wrong = |index, cause: String| RpcConfigError::Url { chain, index, cause };
         let mut endpoints = Vec::with_capacity(config.rpc.len());
-        for url in &config.rpc {
-            let parsed: reqwest::Url = url.parse().map_err(|e| wrong(url, format!("{e}")))?;
+        for (index, url) in config.rpc.iter().enumerate() {
+            let parsed: reqwest::Url = url.parse().map_err(|e| wrong(index, format!("{e}")))?;
             if !matches!(parsed.scheme(), "http" | "https") {
-                return Err(wrong(url, "the scheme must be http or https".into()));
+                return Err(wrong(index, "the scheme must be http or https".into()));
             }
             let http = reqwest::Client::builder()
                 .timeout(Duration::from_millis(config.timeout_ms))
                 .build()
-                .map_err(|e| wrong(url, e.to_string()))?;
+                .map_err(|e| wrong(index, e.to_string()))?;
             // Credentials often stand in the path: only host and port are ever printed.
             let host =
                 format!("{}:{}", parsed.host_str().unwrap_or("?"), parsed.port_or_known_default().unwrap_or_default());
@@ -237,7 +243,10 @@ impl Rpc {
                 Ok(value) => Ok(value),
                 Err(AlloyError::ErrorResp(payload)) => Err(match payload.as_revert_data() {
                     Some(data) => RpcError::Reverted(data),
-                    None if payload.message.contains("revert") => RpcError::Reverted(Bytes::new()),
+                    // geth answers code 3; some clients say it in words only, when there is no data.
+                    None if payload.code == 3 || payload.message.starts_with("execution reverted") => {
+                        RpcError::Reverted(Bytes::new())
+                    }
                     None => RpcError::Node {
                         chain: self.chain,
                         code: payload.code,

@@ -2,7 +2,8 @@
 //!
 //! A set never changes once committed, so it is read once and kept; who is jailed is read with every look, because a
 //! jailed operator counts zero in every set. A set's election seed is the hash of a block a little after the one in
-//! which it froze, once that block is finalized: nobody who joined could know it.
+//! which it froze: nobody who joined could know it. A new set takes over when it has settled, a number of blocks later that
+//! exceeds the chain's finality; until then the one before goes on. So which set it is follows from the pin alone.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use alloy::primitives::{Address, B256};
 use serde::Deserialize;
 
 use super::bindings::obls::OBLS;
-use super::{Request, Rpc, RpcError};
+use super::{Head, Request, Rpc, RpcError};
 use crate::bls::{KeyError, PublicKey};
 use crate::operators::{Member, OperatorSet};
 
@@ -27,12 +28,12 @@ pub enum SetError {
         /// The contract.
         obls: Address,
     },
-    /// The block that seeds the set's elections is not finalized yet.
-    #[error("operator set {id} is not seeded yet: block {block} is not finalized")]
-    Unseeded {
+    /// The first set has not settled yet.
+    #[error("operator set {id} has not settled yet: it takes over at block {block}")]
+    Unsettled {
         /// The set.
         id: u32,
-        /// The block waited for.
+        /// When it will have.
         block: u64,
     },
     /// A registered key is no key.
@@ -55,30 +56,43 @@ pub enum SetError {
 pub struct SetReader {
     rpc: Arc<Rpc>,
     obls: Address,
+    settles: u64,
     known: Mutex<HashMap<u32, Arc<OperatorSet>>>,
 }
 
 #[derive(Deserialize)]
 struct BlockId {
     hash: B256,
-    #[serde(with = "alloy::serde::quantity")]
-    number: u64,
 }
 
 impl SetReader {
-    /// A reader of the OBLS at this address.
+    /// A reader of the OBLS at this address; sets take over `settles` blocks after they froze
+    /// ([`crate::network::NetworkConfig::set_settles_blocks`]).
     #[must_use]
-    pub fn new(rpc: Arc<Rpc>, obls: Address) -> Self {
-        Self { rpc, obls, known: Mutex::default() }
+    pub fn new(rpc: Arc<Rpc>, obls: Address, settles: u64) -> Self {
+        Self { rpc, obls, settles: settles.max(SEED_DELAY), known: Mutex::default() }
     }
 
-    /// The set that is current at a block, with today's jailed operators at power zero.
+    /// The set that is in office at a block, with its jailed operators at power zero.
     ///
     /// # Errors
     /// When there is none that can be used, or the node did not answer.
-    pub async fn current(&self, block: B256) -> Result<Arc<OperatorSet>, SetError> {
-        let id = self.rpc.call(self.obls, &OBLS::currentSetIdCall {}, block).await?;
-        self.set(id, block).await
+    pub async fn current(&self, head: &Head) -> Result<Arc<OperatorSet>, SetError> {
+        let mut id = self.rpc.call(self.obls, &OBLS::currentSetIdCall {}, head.hash).await?;
+        loop {
+            if id == 0 {
+                return Err(SetError::None { obls: self.obls });
+            }
+            let info = self.rpc.call(self.obls, &OBLS::setOfCall { setId: id }, head.hash).await?;
+            let settled = info.createdAtBlock.saturating_add(self.settles);
+            if settled <= head.number {
+                return self.set(id, head.hash).await;
+            }
+            if id == 1 {
+                return Err(SetError::Unsettled { id, block: settled });
+            }
+            id -= 1;
+        }
     }
 
     /// A set by its id.
@@ -115,12 +129,8 @@ impl SetReader {
     async fn read(&self, id: u32, block: B256) -> Result<OperatorSet, SetError> {
         let info = self.rpc.call(self.obls, &OBLS::setOfCall { setId: id }, block).await?;
         let seed_block = info.createdAtBlock.saturating_add(SEED_DELAY);
-        let get = |tag: serde_json::Value| Request::new("eth_getBlockByNumber", &serde_json::json!([tag, false]));
-        let finalized: BlockId = self.rpc.ask_for(get("finalized".into())).await?;
-        if finalized.number < seed_block {
-            return Err(SetError::Unseeded { id, block: seed_block });
-        }
-        let seed: BlockId = self.rpc.ask_for(get(format!("0x{seed_block:x}").into())).await?;
+        let params = serde_json::json!([format!("0x{seed_block:x}"), false]);
+        let seed: BlockId = self.rpc.ask_for(Request::new("eth_getBlockByNumber", &params)).await?;
         let members = self.rpc.call(self.obls, &OBLS::membersOfCall { setId: id }, block).await?;
         let members = members
             .into_iter()

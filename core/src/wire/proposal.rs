@@ -8,7 +8,7 @@ use ssz_types::typenum::{U32, U64, U256 as N256, U65536};
 
 use super::{WireError, unversioned, versioned};
 use crate::consent::Proposal;
-use crate::proposal::{Pin, ProposedBatch};
+use crate::proposal::{MAX_CALL_DATA, Pin, ProposedBatch};
 use crate::task::{ConsentTerms, Occurrence, Task};
 use crate::userop::UserOperation;
 
@@ -154,6 +154,9 @@ impl TaskMessage {
         })
     }
 }
+
+// The list's bound is the protocol's.
+const _: () = assert!(MAX_CALL_DATA == 65_536);
 
 fn list<T, N: ssz_types::typenum::Unsigned>(
     items: Vec<T>,
