@@ -2,34 +2,38 @@
 
 use std::sync::Arc;
 
+use alloy::eips::BlockNumberOrTag;
+use alloy::providers::Provider;
 use anyhow::Context;
-use ditto_core::chain::{ChainConfig, Rpc, SetReader};
+use ditto_core::chain::{Head, Rpc, SetReader};
 use ditto_core::clock::Slot;
 use ditto_core::election;
 
 use crate::anvil::CHAIN_ID;
 use crate::setup::Network;
 
-/// The name of the operator that is elected for a slot, computed from the set on the chain as the operators do it.
+/// The names of a slot's performers by rank, computed from the set on the chain as the operators do it: the first one
+/// is elected, the others step in for it.
 ///
 /// # Errors
 /// When the set cannot be read.
-pub async fn elected(network: &Network, slot: Slot) -> anyhow::Result<String> {
-    let config = ChainConfig {
-        rpc: vec![network.chain.url.clone()],
-        pin_lag_seconds: 1,
-        poll_ms: 50,
-        timeout_ms: 3_000,
-        batch: 100,
-        contracts: Some(network.contracts),
+pub async fn performers(network: &Network, slot: Slot) -> anyhow::Result<Vec<String>> {
+    let rpc = Arc::new(Rpc::new(CHAIN_ID, &network.chain_config()?)?);
+    let latest = network.chain.provider.get_block_by_number(BlockNumberOrTag::Latest).await?;
+    let header = latest.context("the chain has no block")?.header;
+    let head = Head {
+        number: header.number,
+        hash: header.hash,
+        parent: header.parent_hash,
+        timestamp: header.timestamp,
+        base_fee: header.base_fee_per_gas.unwrap_or_default().into(),
     };
-    let rpc = Arc::new(Rpc::new(CHAIN_ID, &config)?);
-    let latest = alloy::providers::Provider::get_block_by_number(&network.chain.provider, Default::default())
-        .await?
-        .context("the chain has no block")?;
-    let set = SetReader::new(rpc, network.contracts.obls).current(latest.header.hash).await?;
-    let elected = election::performers(&set, slot, 1).first().copied().context("the operator set is empty")?;
-    let signer = set.members[elected].signer;
-    let operator = network.operators.iter().find(|operator| operator.signer_address() == signer);
-    Ok(operator.with_context(|| format!("the elected signer {signer} is none of ours"))?.name())
+    let sets = SetReader::new(rpc, network.contracts.obls, network.config.set_settles_blocks);
+    let set = sets.current(&head).await?;
+    let name = |index: usize| {
+        let signer = set.members[index].signer;
+        let operator = network.operators.iter().find(|operator| operator.signer_address() == signer);
+        Ok(operator.with_context(|| format!("the set's signer {signer} is none of ours"))?.name())
+    };
+    election::performers(&set, slot, network.config.ranks).into_iter().map(name).collect()
 }

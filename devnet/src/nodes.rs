@@ -118,14 +118,6 @@ impl Writer<'_> {
         let http = free_port()?;
         let address = |port| format!("/ip4/127.0.0.1/tcp/{port}").parse().context("not an address");
         let bootstrap = if p2p == self.bootstrap { Vec::new() } else { vec![address(self.bootstrap)?] };
-        let chain = ChainConfig {
-            rpc: vec![self.network.chain.url.clone()],
-            pin_lag_seconds: 1,
-            poll_ms: 50,
-            timeout_ms: 3_000,
-            batch: 100,
-            contracts: Some(self.network.contracts),
-        };
         let config = NodeConfig {
             state_dir,
             keys,
@@ -142,7 +134,7 @@ impl Writer<'_> {
                 listen: ([127, 0, 0, 1], http).into(),
                 log: LogConfig { filter: "info".into(), format: LogFormat::Human },
             },
-            chains: BTreeMap::from([(CHAIN_ID.to_string(), chain)]),
+            chains: BTreeMap::from([(CHAIN_ID.to_string(), self.network.chain_config()?)]),
         };
         let path = self.dir.join(format!("{name}.toml"));
         let text = toml::to_string(&config).context("the configuration does not write as TOML")?;

@@ -63,6 +63,22 @@ pub struct Report {
     /// The hostile workflow, apart from everything above but `due`, `simulated`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostile: Option<Hostile>,
+    /// The operator that was killed on purpose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub killed: Option<Killed>,
+}
+
+/// Who was killed just before a slot it was elected for, and who stepped in.
+#[derive(Clone, Debug, Serialize)]
+pub struct Killed {
+    /// The slot.
+    pub slot: u64,
+    /// Who was elected for it.
+    pub operator: String,
+    /// Whose proposal was certified.
+    pub performed_by: Option<String>,
+    /// That operator's rank; 0 is the elected one's.
+    pub rank: Option<usize>,
 }
 
 /// Latencies in milliseconds.
@@ -146,6 +162,7 @@ impl Report {
                 proposed_to_quorum: Percentiles { p50: percentile(&quorum, 50), p99: percentile(&quorum, 99) },
             },
             gas,
+            killed: None,
             hostile: options.hostile_workflow.then(|| Hostile {
                 due: window.slots,
                 outcomes: honest(scraper, nodes, |heard| {

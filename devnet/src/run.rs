@@ -20,6 +20,8 @@ use crate::{anvil, nodes, setup, summary};
 /// Seconds between the first counted slot's start and the decision when that is: time to publish the workflows, and
 /// for the operators to see them.
 const LEAD_SECONDS: u64 = 5;
+/// A block, and so a second, takes the publications of about this many.
+const PUBLISHED_PER_SECOND: u64 = 30;
 
 /// Runs the devnet; `true` when every due occurrence was executed exactly once.
 ///
@@ -109,7 +111,8 @@ async fn stay(network: &Network, nodes: &nodes::Nodes, dir: &Path, children: &mu
 
 fn window(options: &Options, network: &Network) -> Window {
     let clock = SlotClock::new(network.config.schedule(), Arc::new(SystemClock));
-    let earliest = clock.now_ms() + LEAD_SECONDS * 1_000;
+    let lead = LEAD_SECONDS + options.workflows / PUBLISHED_PER_SECOND;
+    let earliest = clock.now_ms() + lead * 1_000;
     let first: Slot = clock.schedule().slot_at_ms(earliest).unwrap_or_default() + 1;
     Window { first, slots: options.slots, open_ended: options.keep }
 }

@@ -62,6 +62,14 @@ pub fn table(report: &Report) -> String {
             table.row(outcome, runs, "runs that ended so, of all workflows, on one operator");
         }
     }
+    if let Some(killed) = &report.killed {
+        table.section("The operator that was killed");
+        table.row("slot", killed.slot, "began while the operator elected for it was dead");
+        table.row("elected", &killed.operator, "killed 100 ms before");
+        let performer = killed.performed_by.as_deref().unwrap_or("nobody");
+        let rank = killed.rank.map_or_else(|| "-".to_owned(), |rank| rank.to_string());
+        table.row("performed by", performer, &format!("stepped in, as rank {rank}"));
+    }
     let verdict = if report.ok {
         "Every due occurrence was executed on the chain exactly once."
     } else {

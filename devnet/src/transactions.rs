@@ -20,7 +20,7 @@ const MAX_FEE: u128 = 50_000_000_000;
 const PRIORITY_FEE: u128 = 1_000_000_000;
 /// What an account of the setup is given: enough to pay for everything, deposits included.
 const FUNDS: u128 = 1_000_000 * 10_u128.pow(18);
-/// How long a transaction may take: a block, and the queue before it.
+/// How long the next transaction of a row may take after the one before it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An account that sends transactions.
@@ -136,10 +136,10 @@ pub async fn fund(chain: &Chain, address: Address) -> anyhow::Result<()> {
 /// # Errors
 /// Names the first one that failed, with what it reverted with.
 pub async fn confirm(chain: &Chain, pending: &[Pending]) -> anyhow::Result<Vec<TransactionReceipt>> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut receipts = Vec::with_capacity(pending.len());
     for transaction in pending {
         let what = &transaction.what;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         let receipt = loop {
             match chain.provider.get_transaction_receipt(transaction.hash).await {
                 Ok(Some(receipt)) => break receipt,

@@ -15,7 +15,7 @@ use crate::observe::slots::SlotLine;
 use crate::observe::{Shared, lock};
 use crate::options::Options;
 use crate::process::Children;
-use crate::report::Report;
+use crate::report::{Killed, Report};
 use crate::setup::Network;
 use crate::setup::workflows::{Example, Published, Window};
 use crate::{faults, gas};
@@ -29,6 +29,15 @@ const SHOW_AFTER: u64 = 4;
 /// How many slots are watched on when all is executed: for what must not come, a second execution.
 const SETTLE: u64 = 1;
 
+/// An operator to be killed.
+struct Kill {
+    slot: Slot,
+    /// The slot's performers by rank; the first one is killed.
+    performers: Vec<String>,
+    at_ms: u64,
+    done: bool,
+}
+
 /// A run's counted slots.
 pub struct Watch<'a> {
     options: &'a Options,
@@ -40,7 +49,7 @@ pub struct Watch<'a> {
     following: JoinHandle<anyhow::Result<()>>,
     scraper: Scraper,
     shown: Slot,
-    killed: Option<String>,
+    kill: Option<Kill>,
     _stop: DropGuard,
 }
 
@@ -65,7 +74,7 @@ impl<'a> Watch<'a> {
         let following = tokio::spawn(chain.clone().follow(stop.clone()));
         let (scraper, shown) = (Scraper::default(), window.first);
         let _stop = stop.drop_guard();
-        Ok(Self { options, network, nodes, window, ledger, chain, following, scraper, shown, killed: None, _stop })
+        Ok(Self { options, network, nodes, window, ledger, chain, following, scraper, shown, kill: None, _stop })
     }
 
     /// Watches until everything due is executed, or nothing more can come.
@@ -75,7 +84,7 @@ impl<'a> Watch<'a> {
     pub async fn run(&mut self, children: &mut Children) -> anyhow::Result<()> {
         let schedule = self.network.config.schedule();
         let start_ms = |slot: Slot| schedule.start_seconds(slot) * 1_000;
-        let mut kill = self.planned_kill().await?;
+        self.kill = self.planned_kill().await?;
         let rules = &self.network.config;
         // The last attempt at the last slot's occurrences, and its validity.
         let last_attempt = self.window.last() + rules.attempt_every() * rules.attempts.saturating_sub(1);
@@ -83,7 +92,7 @@ impl<'a> Watch<'a> {
         let mut settled_at = None;
         self.say(&format!("\n{}", SlotLine::head()));
         loop {
-            self.strike(&mut kill, children).await;
+            self.strike(children).await;
             self.check(children).await?;
             self.scraper.scrape(self.nodes).await;
             let now = SystemClock.now_ms();
@@ -111,32 +120,48 @@ impl<'a> Watch<'a> {
         let (provider, contracts) = (&self.network.chain.provider, &self.network.contracts);
         chain::count(provider, self.network.demo.counter, &self.ledger).await?;
         let gas = gas::measure(provider, contracts, &self.chain.submissions().transactions).await?;
-        let ledger = lock(&self.ledger);
-        Ok(Report::new(self.options, self.window, &ledger, &self.scraper, self.nodes, gas))
+        let killed = self.killed().await?;
+        let report = Report::new(self.options, self.window, &lock(&self.ledger), &self.scraper, self.nodes, gas);
+        Ok(Report { killed, ..report })
     }
 
     /// Whom to kill, and when.
-    async fn planned_kill(&self) -> anyhow::Result<Option<(String, u64)>> {
+    async fn planned_kill(&self) -> anyhow::Result<Option<Kill>> {
         let Some(index) = self.options.kill_elected_at else { return Ok(None) };
         let slot = self.window.first + index;
-        let elected = faults::elected(self.network, slot).await.context("cannot tell who is elected")?;
-        let at = self.network.config.schedule().start_seconds(slot) * 1_000 - KILL_BEFORE_MS;
-        Ok(Some((elected, at)))
+        let performers = faults::performers(self.network, slot).await.context("cannot tell who is elected")?;
+        let at_ms = self.network.config.schedule().start_seconds(slot) * 1_000 - KILL_BEFORE_MS;
+        Ok(Some(Kill { slot, performers, at_ms, done: false }))
     }
 
     /// Kills at the planned moment, waiting for it when it comes before the next look.
-    async fn strike(&mut self, kill: &mut Option<(String, u64)>, children: &mut Children) {
+    async fn strike(&mut self, children: &mut Children) {
         let before_ms = u64::try_from(2 * LOOK.as_millis()).unwrap_or_default() + 500;
-        let Some((name, at)) = kill.take_if(|(_, at)| SystemClock.now_ms() + before_ms >= *at) else { return };
-        tokio::time::sleep(Duration::from_millis(at.saturating_sub(SystemClock.now_ms()))).await;
-        children.kill(&name);
-        self.say(&format!("{:>10} {name} is killed: it is elected for the slot that begins now", ""));
-        self.killed = Some(name);
+        let now = SystemClock.now_ms();
+        let Some(kill) = self.kill.as_mut().filter(|kill| !kill.done && now + before_ms >= kill.at_ms) else { return };
+        let Some(elected) = kill.performers.first() else { return };
+        tokio::time::sleep(Duration::from_millis(kill.at_ms.saturating_sub(now))).await;
+        children.kill(elected);
+        kill.done = true;
+        let said = format!("{elected} is killed: it is elected for slot {}, which begins now", kill.slot);
+        self.say(&format!("{:>10} {said}", ""));
+    }
+
+    /// Who was killed, and who performed instead.
+    async fn killed(&self) -> anyhow::Result<Option<Killed>> {
+        let Some(kill) = self.kill.as_ref().filter(|kill| kill.done) else { return Ok(None) };
+        let performer = self.chain.performer(kill.slot).await?;
+        let operators = &self.network.operators;
+        let performed_by = operators.iter().find(|one| Some(one.signer_address()) == performer).map(|one| one.name());
+        let rank = kill.performers.iter().position(|name| performed_by.as_ref() == Some(name));
+        let operator = kill.performers.first().cloned().unwrap_or_default();
+        Ok(Some(Killed { slot: kill.slot, operator, performed_by, rank }))
     }
 
     async fn check(&mut self, children: &mut Children) -> anyhow::Result<()> {
         let nodes = self.nodes.all().map(|node| node.name.as_str());
-        let alive = nodes.filter(|name| self.killed.as_deref() != Some(name));
+        let killed = self.kill.as_ref().filter(|kill| kill.done).and_then(|kill| kill.performers.first());
+        let alive = nodes.filter(|name| killed.is_none_or(|killed| killed != name));
         children.all_run(alive.chain([crate::anvil::NAME]))?;
         if self.following.is_finished() {
             (&mut self.following).await.context("the watch of the chain ended")??;

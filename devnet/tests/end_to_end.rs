@@ -73,8 +73,11 @@ fn every_due_occurrence_executes_exactly_once() {
 #[ignore = "a whole network: run it by `make e2e`, which builds the binaries first"]
 fn a_slot_whose_elected_operator_is_killed_is_served() {
     let (ok, report, printed) = run("killed", &["--slots", "5", "--workflows", "8", "--kill-elected-at", "1"]);
-    assert!(printed.contains("is killed: it is elected for the slot that begins now"));
+    assert!(printed.contains("is killed: it is elected for slot"));
     assert_served(ok, &report);
+    let killed = &report["killed"];
+    assert_ne!(killed["performed_by"], killed["operator"]);
+    assert!(killed["rank"].as_u64().unwrap() >= 1, "a fallback performed: {killed}");
 }
 
 #[test]

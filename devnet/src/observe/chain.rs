@@ -94,13 +94,31 @@ impl ChainWatch {
         Ok(())
     }
 
-    /// Whose operation a certificate rejects, and in which slot: the event does not say, the transaction does.
-    async fn rejected(&self, transaction: B256, operation: B256) -> anyhow::Result<Option<(Address, u64)>> {
+    /// Who proposed what was certified for a slot.
+    ///
+    /// # Errors
+    /// When the chain does not answer.
+    pub async fn performer(&self, slot: u64) -> anyhow::Result<Option<Address>> {
+        for transaction in self.submissions().transactions {
+            if let Some(call) = self.submission(transaction).await?
+                && call.proposal.slot == slot
+            {
+                return Ok(Some(call.proposal.performer));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn submission(&self, transaction: B256) -> anyhow::Result<Option<AttestationCenter::submitCall>> {
         let found =
             self.provider.get_transaction_by_hash(transaction).await.context("the chain gives no transaction")?;
-        let Some(found) = found else { return Ok(None) };
-        let input = alloy::consensus::Transaction::input(&found);
-        let Ok(call) = AttestationCenter::submitCall::abi_decode(input) else { return Ok(None) };
+        let input = found.as_ref().map(alloy::consensus::Transaction::input);
+        Ok(input.and_then(|input| AttestationCenter::submitCall::abi_decode(input).ok()))
+    }
+
+    /// Whose operation a certificate rejects, and in which slot: the event does not say, the transaction does.
+    async fn rejected(&self, transaction: B256, operation: B256) -> anyhow::Result<Option<(Address, u64)>> {
+        let Some(call) = self.submission(transaction).await? else { return Ok(None) };
         let refused = call.batch.refused.iter().find(|refused| refused.userOpHash == operation);
         Ok(refused.map(|refused| (refused.smartAccount, call.proposal.slot)))
     }

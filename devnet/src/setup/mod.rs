@@ -7,9 +7,11 @@ pub mod workflows;
 
 use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
-use ditto_core::chain::ContractsConfig;
+use anyhow::Context;
+use ditto_core::chain::{ChainConfig, ContractsConfig};
 use ditto_core::clock::{Clock, SystemClock};
 use ditto_core::network::NetworkConfig;
+use serde_json::json;
 
 pub use accounts::Account;
 pub use contracts::Demo;
@@ -53,7 +55,7 @@ pub async fn prepare(chain: Chain, options: &Options) -> anyhow::Result<Network>
     let seed = Seed::new(&options.seed);
     let submitter = seed.ecdsa(Role::Submitter, 0)?;
     fund(&chain, submitter.address()).await?;
-    let config = rules(options, submitter.address());
+    let config = rules(options, submitter.address())?;
 
     let mut governance = Sender::funded(&chain, seed.ecdsa(Role::Governance, 0)?).await?;
     let Contracts { ditto, demo, factory } = contracts::deploy(&chain, &mut governance, &config).await?;
@@ -72,24 +74,30 @@ pub async fn prepare(chain: Chain, options: &Options) -> anyhow::Result<Network>
     Ok(Network { chain, config, contracts: ditto, demo, operators, accounts, hostile, submitter, bundler })
 }
 
-fn rules(options: &Options, aggregator: Address) -> NetworkConfig {
-    let now = SystemClock.now_ms() / 1_000;
-    NetworkConfig {
-        name: "devnet".into(),
-        target_chain: CHAIN_ID,
-        // Slots run from now on; the first one that counts is chosen when everything is up.
-        genesis_seconds: now - now % options.slot_seconds,
-        slot_seconds: options.slot_seconds,
-        task_definition: 1,
-        aggregator,
-        fallback_delay_ms: 500,
-        ranks: 3,
-        validity_slots: 3,
-        attempts: 3,
-        batch_tasks: 32,
-        batch_gas: 14_000_000,
-        verification_gas: 100_000,
-        pre_verification_gas: 60_000,
-        priority_fee_wei: 1_000_000,
+impl Network {
+    /// The target chain as nodes are told of it.
+    ///
+    /// # Errors
+    /// When the core takes another shape than this.
+    pub fn chain_config(&self) -> anyhow::Result<ChainConfig> {
+        // A look at the head costs nothing here, and a slot is short.
+        let told = json!({ "rpc": [self.chain.url], "poll_ms": 50, "contracts": self.contracts });
+        serde_json::from_value(told).context("the chain's configuration")
     }
+}
+
+/// The rules, where they are not the defaults.
+fn rules(options: &Options, aggregator: Address) -> anyhow::Result<NetworkConfig> {
+    let now = SystemClock.now_ms() / 1_000;
+    let rules = json!({
+        "name": "devnet",
+        "target_chain": CHAIN_ID,
+        // Slots run from now on; the first one that counts is chosen when everything is up.
+        "genesis_seconds": now - now % options.slot_seconds,
+        "slot_seconds": options.slot_seconds,
+        "aggregator": aggregator,
+        // Anvil finalizes two blocks behind its head.
+        "set_settles_blocks": 4,
+    });
+    serde_json::from_value(rules).context("the network's rules")
 }
