@@ -131,15 +131,16 @@ impl Plan {
         let codes = registry.codes(target, hashes, head.hash, context.end).await;
         registry.forget_unused_code();
         drop(registry);
+        for (hash, error) in codes.iter().filter_map(|(hash, code)| Some((hash, code.as_ref().err()?))) {
+            tracing::error!(slot, code = %hash, %error, "code cannot be had; its workflows are abstained from");
+        }
         for (occurrence, workflow) in due {
             match codes.get(&workflow.code_hash) {
                 Some(Ok(code)) => {
                     let due = Due { context: context.clone(), occurrence, workflow, code: code.clone() };
                     let _refused = self.simulate.send(due, context.end).await.is_err();
                 }
-                other => {
-                    let error = other.and_then(|code| code.as_ref().err());
-                    tracing::error!(slot, %occurrence, ?error, "a workflow's code cannot be had");
+                _ => {
                     let finding = Arc::new(Finding::Trouble("code"));
                     self.announce(&context, Note::Found { slot, occurrence, finding }).await;
                 }

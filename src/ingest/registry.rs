@@ -101,8 +101,12 @@ impl Registry {
             rewinds += 1;
             let synced = synced.map(|(number, _)| number);
             match self.published.rewind(pin.number) {
-                Some(to) => tracing::info!(synced, to, "the chain gave up blocks that were read; reading on from before"),
-                None => tracing::warn!(synced, "the chain was reorganised deeper than there is a way back; reading anew"),
+                Some(to) => {
+                    tracing::info!(synced, to, "the chain gave up blocks that were read; reading on from before")
+                }
+                None => {
+                    tracing::warn!(synced, "the chain was reorganised deeper than there is a way back; reading anew")
+                }
             }
         }
     }
@@ -118,10 +122,10 @@ impl Registry {
         let mut answer = || answers.next().unwrap_or_else(|| Err(shape(rpc, "an answer is missing".into())));
 
         let lags = |number: u64| shape(rpc, format!("it does not have block {number} yet"));
-        let last = decode::<Option<Block>>(rpc, &*answer()?)?.ok_or_else(|| lags(to))?;
-        let logs = decode::<Vec<Log>>(rpc, &*answer()?)?;
+        let last = decode::<Option<Block>>(rpc, &answer()?)?.ok_or_else(|| lags(to))?;
+        let logs = decode::<Vec<Log>>(rpc, &answer()?)?;
         if let Some((number, hash)) = synced {
-            let found = decode::<Option<Block>>(rpc, &*answer()?)?.ok_or_else(|| lags(number))?;
+            let found = decode::<Option<Block>>(rpc, &answer()?)?.ok_or_else(|| lags(number))?;
             if found.hash != hash {
                 return Ok(false);
             }
@@ -176,7 +180,11 @@ impl Registry {
         let address = self.address;
         let fetched: Vec<_> = futures::stream::iter(missing)
             .map(|hash| async move {
+                // Too late, nothing is asked any more: it would only keep the node from the next slot's questions.
                 let left = until.remaining().unwrap_or(Duration::MAX);
+                if left.is_zero() {
+                    return (hash, Err(CodeError::Late));
+                }
                 let code = tokio::time::timeout(left, fetch(node, address, hash, block)).await;
                 (hash, code.unwrap_or(Err(CodeError::Late)))
             })
@@ -214,7 +222,7 @@ async fn block_times(rpc: &Rpc, logs: &[Log]) -> Result<HashMap<B256, u64>, RpcE
     }
     let request = |hash: &B256| Request::new("eth_getBlockByHash", &serde_json::json!([hash, false]));
     let answers = rpc.ask_all(unknown.iter().map(request).collect()).await;
-    let times = answers.into_iter().map(|answer| Ok(decode::<Option<Block>>(rpc, &*answer?)?));
+    let times = answers.into_iter().map(|answer| decode::<Option<Block>>(rpc, &answer?));
     let times = times.collect::<Result<Vec<_>, RpcError>>()?;
     Ok(times.into_iter().flatten().map(|block| (block.hash, block.timestamp)).collect())
 }
