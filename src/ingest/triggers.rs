@@ -19,7 +19,7 @@ const KIND_INTERVAL: u8 = 0;
 const KIND_CRON: u8 = 1;
 
 /// The longest cron schedule, in bytes.
-const MAX_SCHEDULE: usize = 64;
+const MAX_SCHEDULE: usize = 128;
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 /// The fields, and the names that may stand in them.
