@@ -20,8 +20,8 @@ use crate::{anvil, nodes, setup, summary};
 /// Seconds between the first counted slot's start and the decision when that is: time to publish the workflows, and
 /// for the operators to see them.
 const LEAD_SECONDS: u64 = 5;
-/// A block, and so a second, takes the publications of about this many.
-const PUBLISHED_PER_SECOND: u64 = 30;
+/// A block, and so a second, takes the publications of about this many, and some are waited for before others.
+const PUBLISHED_PER_SECOND: u64 = 25;
 
 /// Runs the devnet; `true` when every due occurrence was executed exactly once.
 ///

@@ -1,5 +1,4 @@
-//! Transactions of the setup: sent in rows with their nonces counted here, so that many share a block, and confirmed
-//! together. Each carries a name, for the error that says which one failed and why.
+//! Transactions of the setup: sent in rows ([`Row`]) with their nonces counted here, so that many share a block. Each carries a name, for the error that says which one failed and why.
 
 use std::time::Duration;
 
@@ -18,6 +17,8 @@ use crate::anvil::{CHAIN_ID, Chain};
 /// Wei per gas, at most: far above what an almost empty chain asks.
 const MAX_FEE: u128 = 50_000_000_000;
 const PRIORITY_FEE: u128 = 1_000_000_000;
+/// With the largest transaction of the setup (12 million) on top still within a block ([`crate::anvil`]).
+const ROW_GAS: u64 = 45_000_000;
 /// What an account of the setup is given: enough to pay for everything, deposits included.
 const FUNDS: u128 = 1_000_000 * 10_u128.pow(18);
 /// How long the next transaction of a row may take after the one before it.
@@ -37,6 +38,51 @@ pub struct Sender {
 pub struct Pending {
     what: String,
     hash: B256,
+    gas: u64,
+}
+
+/// Transactions under way together: as many as surely fit a block. Anvil throws away what does not fit, and with it all
+/// that the same account sent after.
+#[derive(Debug)]
+pub struct Row {
+    chain: Chain,
+    open: Vec<Pending>,
+    gas: u64,
+    receipts: Vec<TransactionReceipt>,
+}
+
+impl Row {
+    /// An empty row.
+    #[must_use]
+    pub fn new(chain: &Chain) -> Self {
+        Self { chain: chain.clone(), open: Vec::new(), gas: 0, receipts: Vec::new() }
+    }
+
+    /// Adds a transaction that was sent; waits for all when they could fill a block.
+    ///
+    /// # Errors
+    /// Names the first one that failed.
+    pub async fn add(&mut self, pending: Pending) -> anyhow::Result<()> {
+        self.gas += pending.gas;
+        self.open.push(pending);
+        if self.gas > ROW_GAS { self.settle().await } else { Ok(()) }
+    }
+
+    /// Waits until all are in blocks; gives the receipts in the order of sending.
+    ///
+    /// # Errors
+    /// Names the first one that failed, with what it reverted with.
+    pub async fn finish(mut self) -> anyhow::Result<Vec<TransactionReceipt>> {
+        self.settle().await?;
+        Ok(self.receipts)
+    }
+
+    async fn settle(&mut self) -> anyhow::Result<()> {
+        self.gas = 0;
+        let open = std::mem::take(&mut self.open);
+        self.receipts.extend(confirm(&self.chain, &open).await?);
+        Ok(())
+    }
 }
 
 impl Sender {
@@ -114,7 +160,7 @@ impl Sender {
             .await
             .with_context(|| format!("the chain does not take: {what}"))?;
         self.nonce += 1;
-        Ok(Pending { what, hash: *sent.tx_hash() })
+        Ok(Pending { what, hash: *sent.tx_hash(), gas })
     }
 }
 
@@ -131,11 +177,7 @@ pub async fn fund(chain: &Chain, address: Address) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until all are in blocks; gives their receipts in order.
-///
-/// # Errors
-/// Names the first one that failed, with what it reverted with.
-pub async fn confirm(chain: &Chain, pending: &[Pending]) -> anyhow::Result<Vec<TransactionReceipt>> {
+async fn confirm(chain: &Chain, pending: &[Pending]) -> anyhow::Result<Vec<TransactionReceipt>> {
     let mut receipts = Vec::with_capacity(pending.len());
     for transaction in pending {
         let what = &transaction.what;

@@ -20,7 +20,7 @@ use crate::bindings::entry_point::EntryPoint;
 use crate::bindings::token::DemoToken;
 use crate::bindings::vault::DemoVault;
 use crate::keys::{Role, Seed};
-use crate::transactions::{Pending, Sender};
+use crate::transactions::{Row, Sender};
 
 /// What an account deposits for its operations' gas: 10 ether.
 const DEPOSIT: u128 = 10 * 10_u128.pow(18);
@@ -47,10 +47,11 @@ pub struct Account {
     pub recipient: Address,
 }
 
-/// Sends what makes the accounts; gives them with what is under way.
+/// Sends what makes the accounts.
 ///
 /// # Errors
 /// When the chain does not take a transaction.
+#[allow(clippy::too_many_arguments, reason = "each is a different thing that an account is made of")]
 pub async fn create(
     chain: &Chain,
     payer: &mut Sender,
@@ -59,16 +60,16 @@ pub async fn create(
     demo: &Demo,
     factory: Address,
     examples: &[Example],
-) -> anyhow::Result<(Vec<Account>, Vec<Pending>)> {
-    let mut pending = Vec::new();
+    row: &mut Row,
+) -> anyhow::Result<Vec<Account>> {
     for example in examples.iter().collect::<BTreeSet<_>>() {
         let code = WorkflowRegistry::publishCodeCall { code: example.code().as_bytes().to_vec().into() };
         let gas = 500_000 + 300 * example.code().len() as u64;
         let what = format!("publish the code of {}", example.name());
-        pending.push(payer.call(what, contracts.registry, U256::ZERO, code.abi_encode(), gas).await?);
+        row.add(payer.call(what, contracts.registry, U256::ZERO, code.abi_encode(), gas).await?).await?;
         let policy = WorkflowRegistry::publishPolicyCall { policy: policy(*example, demo).into() };
         let what = format!("publish the policy of {}", example.name());
-        pending.push(payer.call(what, contracts.registry, U256::ZERO, policy.abi_encode(), 1_000_000).await?);
+        row.add(payer.call(what, contracts.registry, U256::ZERO, policy.abi_encode(), 1_000_000).await?).await?;
     }
 
     let starts: Vec<Start> = (0..)
@@ -96,18 +97,18 @@ pub async fn create(
             salt: start.salt(),
         };
         let what = format!("create account {}", account.index);
-        pending.push(payer.call(what, factory, U256::ZERO, call.abi_encode(), 600_000).await?);
+        row.add(payer.call(what, factory, U256::ZERO, call.abi_encode(), 600_000).await?).await?;
         let call = EntryPoint::depositToCall { account: account.address };
         let what = format!("deposit for account {}", account.index);
         let deposit = U256::from(DEPOSIT);
-        pending.push(payer.call(what, contracts.entry_point, deposit, call.abi_encode(), 100_000).await?);
+        row.add(payer.call(what, contracts.entry_point, deposit, call.abi_encode(), 100_000).await?).await?;
         if account.example == Example::RecurringTransfer {
             let call = DemoToken::mintCall { to: account.address, amount: U256::from(TOKENS) };
             let what = format!("mint for account {}", account.index);
-            pending.push(payer.call(what, demo.token, U256::ZERO, call.abi_encode(), 120_000).await?);
+            row.add(payer.call(what, demo.token, U256::ZERO, call.abi_encode(), 120_000).await?).await?;
         }
     }
-    Ok((accounts, pending))
+    Ok(accounts)
 }
 
 /// What an account starts with; its address follows from all of it.

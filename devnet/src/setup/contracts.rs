@@ -19,7 +19,7 @@ use crate::bindings::entry_point;
 use crate::bindings::oracle::DemoOracle;
 use crate::bindings::token::DemoToken;
 use crate::bindings::vault::DemoVault;
-use crate::transactions::{Pending, Sender, confirm};
+use crate::transactions::{Row, Sender};
 
 /// The deterministic deployer that every chain has, and the salt that leads to EntryPoint v0.7's address.
 const CREATE2_DEPLOYER: Address = address!("4e59b44847b379578588920cA78FbF26c0B4956C");
@@ -63,34 +63,34 @@ pub struct Contracts {
 /// Names what failed.
 pub async fn deploy(chain: &Chain, governance: &mut Sender, network: &NetworkConfig) -> anyhow::Result<Contracts> {
     let owner = governance.address();
-    let mut row = Row { sender: governance, pending: Vec::new() };
+    let mut all = Deployment { sender: governance, row: Row::new(chain) };
 
     let entry_point = [ENTRY_POINT_SALT.as_slice(), &entry_point::bytecode()?].concat();
-    let deployed = row.sender.call("deploy EntryPoint", CREATE2_DEPLOYER, U256::ZERO, entry_point, 6_000_000).await?;
-    row.pending.push(deployed);
+    let deployed = all.sender.call("deploy EntryPoint", CREATE2_DEPLOYER, U256::ZERO, entry_point, 6_000_000).await?;
+    all.row.add(deployed).await?;
 
-    let obls = row.deploy("OBLS", &OBLS::BYTECODE, (owner, GRACE_SECONDS).abi_encode_params()).await?;
-    let registry = row.deploy("WorkflowRegistry", &WorkflowRegistry::BYTECODE, Vec::new()).await?;
+    let obls = all.deploy("OBLS", &OBLS::BYTECODE, (owner, GRACE_SECONDS).abi_encode_params()).await?;
+    let registry = all.deploy("WorkflowRegistry", &WorkflowRegistry::BYTECODE, Vec::new()).await?;
     // Hook, module and AttestationCenter know each other; the center comes last and checks the wiring.
-    let (module, center) = (row.sender.deploys_at(1), row.sender.deploys_at(2));
+    let (module, center) = (all.sender.deploys_at(1), all.sender.deploys_at(2));
     let arguments = (ENTRY_POINT, center, module).abi_encode_params();
-    let hook = row.deploy("DittoHook", &DittoHook::BYTECODE, arguments).await?;
-    let validator_module = row.deploy("module", &DittoValidatorModule::BYTECODE, (hook,).abi_encode_params()).await?;
+    let hook = all.deploy("DittoHook", &DittoHook::BYTECODE, arguments).await?;
+    let validator_module = all.deploy("module", &DittoValidatorModule::BYTECODE, (hook,).abi_encode_params()).await?;
     // The named aggregator has a slot; then any operator may submit.
     let deadline = u32::try_from(network.slot_seconds).context("slot_seconds does not fit 32 bits")?;
     let arguments = (owner, obls, hook, ENTRY_POINT, network.genesis_seconds, deadline, deadline).abi_encode_params();
-    let attestation_center = row.deploy("AttestationCenter", &AttestationCenter::BYTECODE, arguments).await?;
+    let attestation_center = all.deploy("AttestationCenter", &AttestationCenter::BYTECODE, arguments).await?;
 
     let demo = Demo {
-        counter: row.deploy("OccurrenceCounter", &OccurrenceCounter::BYTECODE, Vec::new()).await?,
-        token: row.deploy("DemoToken", &DemoToken::BYTECODE, ("Demo Dollar", "DEMO").abi_encode_params()).await?,
-        oracle: row
+        counter: all.deploy("OccurrenceCounter", &OccurrenceCounter::BYTECODE, Vec::new()).await?,
+        token: all.deploy("DemoToken", &DemoToken::BYTECODE, ("Demo Dollar", "DEMO").abi_encode_params()).await?,
+        oracle: all
             .deploy("DemoOracle", &DemoOracle::BYTECODE, (I256::unchecked_from(ORACLE_ANSWER),).abi_encode_params())
             .await?,
-        vault: row.deploy("DemoVault", &DemoVault::BYTECODE, Vec::new()).await?,
+        vault: all.deploy("DemoVault", &DemoVault::BYTECODE, Vec::new()).await?,
     };
     let factory =
-        row.deploy("DittoAccountFactory", &DittoAccountFactory::BYTECODE, (ENTRY_POINT,).abi_encode_params()).await?;
+        all.deploy("DittoAccountFactory", &DittoAccountFactory::BYTECODE, (ENTRY_POINT,).abi_encode_params()).await?;
 
     let definition = AttestationCenter::TaskDefinition {
         approveNumerator: 2,
@@ -101,10 +101,9 @@ pub async fn deploy(chain: &Chain, governance: &mut Sender, network: &NetworkCon
         active: true,
     };
     let call = AttestationCenter::setTaskDefinitionCall { id: network.task_definition, definition };
-    row.call("set the task definition", attestation_center, call.abi_encode()).await?;
-    row.call("set the power source", obls, OBLS::setPowerSourceCall { powerSource_: owner }.abi_encode()).await?;
-    let pending = row.pending;
-    confirm(chain, &pending).await?;
+    all.call("set the task definition", attestation_center, call.abi_encode()).await?;
+    all.call("set the power source", obls, OBLS::setPowerSourceCall { powerSource_: owner }.abi_encode()).await?;
+    all.row.finish().await?;
     let code = chain.provider.get_code_at(ENTRY_POINT).await.context("cannot look at the EntryPoint")?;
     ensure!(!code.is_empty(), "the EntryPoint did not land at {ENTRY_POINT}: abi/EntryPoint.json is not v0.7's");
     let ditto =
@@ -112,22 +111,21 @@ pub async fn deploy(chain: &Chain, governance: &mut Sender, network: &NetworkCon
     Ok(Contracts { ditto, demo, factory })
 }
 
-/// Transactions in a row.
-struct Row<'a> {
+/// What deploys.
+struct Deployment<'a> {
     sender: &'a mut Sender,
-    pending: Vec<Pending>,
+    row: Row,
 }
 
-impl Row<'_> {
+impl Deployment<'_> {
     async fn deploy(&mut self, what: &str, bytecode: &Bytes, arguments: Vec<u8>) -> anyhow::Result<Address> {
         let (at, pending) = self.sender.deploy(what, bytecode, arguments).await?;
-        self.pending.push(pending);
+        self.row.add(pending).await?;
         Ok(at)
     }
 
     async fn call(&mut self, what: &str, to: Address, data: Vec<u8>) -> anyhow::Result<()> {
         let pending = self.sender.call(what, to, U256::ZERO, data, 500_000).await?;
-        self.pending.push(pending);
-        Ok(())
+        self.row.add(pending).await
     }
 }

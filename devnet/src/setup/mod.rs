@@ -20,7 +20,7 @@ pub use operators::Operator;
 use crate::anvil::{CHAIN_ID, Chain};
 use crate::keys::{Role, Seed};
 use crate::options::Options;
-use crate::transactions::{Sender, confirm, fund};
+use crate::transactions::{Row, Sender, fund};
 use contracts::Contracts;
 use workflows::Example;
 
@@ -61,14 +61,14 @@ pub async fn prepare(chain: Chain, options: &Options) -> anyhow::Result<Network>
     let Contracts { ditto, demo, factory } = contracts::deploy(&chain, &mut governance, &config).await?;
 
     let operators = operators::derive(&seed, options)?;
-    let mut pending = operators::register(&chain, &mut governance, &ditto, &operators).await?;
+    let mut row = Row::new(&chain);
+    operators::register(&chain, &mut governance, &ditto, &operators, &mut row).await?;
     let mut bundler = Sender::funded(&chain, seed.ecdsa(Role::Bundler, 0)?).await?;
     let mut examples: Vec<Example> = (0..options.workflows).map(Example::of).collect();
     examples.extend(options.hostile_workflow.then_some(Example::Hostile));
-    let (mut accounts, transactions) =
-        accounts::create(&chain, &mut bundler, &seed, &ditto, &demo, factory, &examples).await?;
-    pending.extend(transactions);
-    confirm(&chain, &pending).await?;
+    let mut accounts =
+        accounts::create(&chain, &mut bundler, &seed, &ditto, &demo, factory, &examples, &mut row).await?;
+    row.finish().await?;
 
     let hostile = options.hostile_workflow.then(|| accounts.pop()).flatten();
     Ok(Network { chain, config, contracts: ditto, demo, operators, accounts, hostile, submitter, bundler })

@@ -10,7 +10,7 @@ use ditto_core::chain::bindings::obls::OBLS;
 use crate::anvil::{CHAIN_ID, Chain};
 use crate::keys::{Role, Seed};
 use crate::options::Options;
-use crate::transactions::{Pending, Sender, fund};
+use crate::transactions::{Row, Sender, fund};
 
 /// Everybody's voting power.
 const POWER: u64 = 1_000;
@@ -72,8 +72,8 @@ pub async fn register(
     governance: &mut Sender,
     contracts: &ContractsConfig,
     operators: &[Operator],
-) -> anyhow::Result<Vec<Pending>> {
-    let mut pending = Vec::with_capacity(operators.len() + 2);
+    row: &mut Row,
+) -> anyhow::Result<()> {
     for operator in operators {
         let key = operator.consensus.public();
         let digest = possession_digest(operator.controller.address(), CHAIN_ID, contracts.obls, &key);
@@ -85,7 +85,7 @@ pub async fn register(
         };
         let mut controller = Sender::funded(chain, operator.controller.clone()).await?;
         let what = format!("register {}", operator.name());
-        pending.push(controller.call(what, contracts.obls, U256::ZERO, call.abi_encode(), 2_000_000).await?);
+        row.add(controller.call(what, contracts.obls, U256::ZERO, call.abi_encode(), 1_000_000).await?).await?;
         // Any operator may submit when the aggregator does not.
         fund(chain, operator.signer_address()).await?;
     }
@@ -95,11 +95,10 @@ pub async fn register(
         powers: operators.iter().map(|_| Uint::from(POWER)).collect(),
     };
     let gas = 200_000 + 60_000 * each;
-    pending.push(governance.call("set voting power", contracts.obls, U256::ZERO, call.abi_encode(), gas).await?);
+    row.add(governance.call("set voting power", contracts.obls, U256::ZERO, call.abi_encode(), gas).await?).await?;
     let call = OBLS::commitSetCall {}.abi_encode();
     let gas = 500_000 + 100_000 * each;
-    pending.push(governance.call("commit the operator set", contracts.obls, U256::ZERO, call, gas).await?);
-    Ok(pending)
+    row.add(governance.call("commit the operator set", contracts.obls, U256::ZERO, call, gas).await?).await
 }
 
 /// A G1 point as the four words that the contract takes.

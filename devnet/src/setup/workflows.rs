@@ -20,7 +20,7 @@ use super::{Account, Network};
 use crate::anvil::CHAIN_ID;
 use crate::bindings::account::DittoAccount;
 use crate::bindings::entry_point::EntryPoint;
-use crate::transactions::confirm;
+use crate::transactions::Row;
 use crate::triggers::Trigger;
 
 /// Operations per bundle: at 1.4 million gas each, about 11 million.
@@ -113,15 +113,15 @@ pub async fn publish(network: &mut Network, window: Window) -> anyhow::Result<Ve
         accounts.iter().map(|account| operation(network, account, window)).collect::<Result<Vec<_>, _>>()?;
     let (registry, entry_point) = (network.contracts.registry, network.contracts.entry_point);
     let beneficiary = network.bundler.address();
-    let mut pending = Vec::new();
+    let mut row = Row::new(&network.chain);
     for (number, bundle) in operations.chunks(BUNDLE).enumerate() {
         let gas = 500_000 + bundle.len() as u64 * (CALL_GAS + VERIFICATION_GAS + PRE_VERIFICATION_GAS);
         let call = EntryPoint::handleOpsCall { ops: bundle.to_vec(), beneficiary };
         let what = format!("publish workflows, bundle {number}");
-        pending.push(network.bundler.call(what, entry_point, U256::ZERO, call.abi_encode(), gas).await?);
+        row.add(network.bundler.call(what, entry_point, U256::ZERO, call.abi_encode(), gas).await?).await?;
     }
     let mut ids = HashMap::new();
-    for receipt in confirm(&network.chain, &pending).await? {
+    for receipt in row.finish().await? {
         for log in receipt.logs() {
             if log.address() == registry
                 && let Ok(event) = WorkflowRegistry::WorkflowPublished::decode_log(&log.inner)
