@@ -1,5 +1,6 @@
 //! Gossip: what the network says, into the pipeline.
 
+use ditto_core::admission::AcceptedSets;
 use ditto_core::p2p::{Acceptance, Event, Topic, Transport, VoteRefusal};
 use ditto_core::stage::{Deadline, Outbox, Refused};
 use ditto_core::wire;
@@ -14,6 +15,7 @@ use crate::attest::Item;
 pub async fn listen(
     mut events: mpsc::Receiver<Event>,
     transport: Arc<dyn Transport>,
+    sets: AcceptedSets,
     judge: Outbox<Item>,
     stopping: CancellationToken,
 ) {
@@ -42,12 +44,20 @@ pub async fn listen(
                 }
             },
             Some(Event::Gossip { topic: Topic::Votes, bytes, token, .. }) => {
-                let sound = if wire::Vote::decode(&bytes).is_ok() { Acceptance::Accept } else { Acceptance::Reject };
-                transport.report(token, sound);
+                transport.report(token, worth_passing_on(&bytes, &sets));
             }
             Some(Event::Vote { reply, .. }) => reply.answer(Err(VoteRefusal::Unwanted)),
             Some(Event::PeerAdmitted { peer, role }) => tracing::info!(%peer, %role, "peer admitted"),
             Some(Event::PeerLost { peer, role }) => tracing::info!(%peer, %role, "peer lost"),
         }
     }
+}
+
+/// A vote of a member of the current set travels on; its signature is the aggregator's to check, in groups. What cannot be
+/// a vote costs its sender; what another node may know better is left to it.
+fn worth_passing_on(bytes: &[u8], sets: &AcceptedSets) -> Acceptance {
+    let Ok(vote) = wire::Vote::decode(bytes) else { return Acceptance::Reject };
+    let sets = sets.get();
+    let member = sets.set(vote.set_id).and_then(|set| set.members.get(usize::try_from(vote.attester).ok()?));
+    if member.is_some_and(|member| member.power > 0) { Acceptance::Accept } else { Acceptance::Ignore }
 }

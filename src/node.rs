@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::B256;
+use alloy::primitives::{B256, U64};
 use alloy::signers::local::PrivateKeySigner;
 use ditto_core::admission::{AcceptedSets, ConsensusIdentity, SetAdmission};
 use ditto_core::bls::SecretKey;
-use ditto_core::chain::{Batcher, Heads, Rpc, SetReader};
+use ditto_core::chain::{Batcher, Head, Heads, Request, Rpc, SetReader};
 use ditto_core::clock::{Clock, SlotClock};
 use ditto_core::consent::SigningDomain;
 use ditto_core::operators::OperatorSet;
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attest::Journal;
 use crate::board::Board;
 use crate::config::OperatorConfig;
+use crate::ingest::Checks;
 use crate::pipeline::{self, Parts};
 
 /// Events from the network that may wait to be read.
@@ -115,7 +116,12 @@ impl Node {
 
         let sets = SetReader::new(target, contracts.obls, config.network.set_settles_blocks);
         let admitted = AcceptedSets::new();
-        let set = first_set(&sets, &heads[&config.network.target_chain], &chain_ready, &set_ready).await;
+        let checks = Checks { chain: chain_ready, set: set_ready };
+        first_head(&heads[&config.network.target_chain], &checks).await;
+        for node in chains.values() {
+            check_chain_id(node.rpc()).await?;
+        }
+        let set = first_set(&sets, &heads[&config.network.target_chain], &checks).await;
         if set.by_key(&keys.consensus.public()).is_none() {
             tracing::warn!(
                 set = set.id,
@@ -165,6 +171,7 @@ impl Node {
             transport,
             events,
             board,
+            checks,
         })?;
         Ok(Self { pipeline, network, serving, sandbox, stop })
     }
@@ -208,24 +215,43 @@ fn journal(config: &OperatorConfig, keys: &Keys) -> anyhow::Result<Journal> {
     Ok(Journal::new(Writer::start("journal", store, &config.journal)?))
 }
 
+/// Makes sure that a chain's nodes are on that chain: with another one, everything read would be wrong.
+async fn check_chain_id(rpc: &Rpc) -> anyhow::Result<()> {
+    let expected = rpc.chain();
+    let asked = rpc.ask_for::<U64>(Request::new("eth_chainId", &serde_json::json!([]))).await;
+    match asked.map(|found| found.to::<u64>()) {
+        Ok(found) if found != expected => {
+            anyhow::bail!("`chains.{expected}.rpc`: the node is on chain {found}; give a node of chain {expected}")
+        }
+        Ok(_) => Ok(()),
+        // It is followed anyway, and said to be down where that matters.
+        Err(error) => {
+            tracing::warn!(%error, "a chain's id could not be checked");
+            Ok(())
+        }
+    }
+}
+
+/// The target chain's head, waited for.
+async fn first_head(heads: &Heads, checks: &Checks) -> Head {
+    loop {
+        if let Some(head) = heads.latest() {
+            checks.chain.ready();
+            return head;
+        }
+        checks.chain.not_ready("no node of the target chain answers");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// The current operator set, waited for.
-async fn first_set(
-    sets: &SetReader,
-    heads: &Heads,
-    chain_ready: &ditto_core::telemetry::Check,
-    set_ready: &ditto_core::telemetry::Check,
-) -> Arc<OperatorSet> {
+async fn first_set(sets: &SetReader, heads: &Heads, checks: &Checks) -> Arc<OperatorSet> {
     let mut said = String::new();
     loop {
-        let Some(head) = heads.latest() else {
-            chain_ready.not_ready("no node of the target chain answers");
-            tokio::time::sleep(PAUSE).await;
-            continue;
-        };
-        chain_ready.ready();
+        let head = first_head(heads, checks).await;
         match sets.current(&head).await {
             Ok(set) => {
-                set_ready.ready();
+                checks.set.ready();
                 return set;
             }
             Err(error) => {
@@ -233,7 +259,7 @@ async fn first_set(
                 // A reorg between the head and the read passes by itself; anything else is said once.
                 if now != said {
                     tracing::warn!(%error, "no operator set yet; trying on");
-                    set_ready.not_ready(now.clone());
+                    checks.set.not_ready(now.clone());
                     said = now;
                 }
                 tokio::time::sleep(PAUSE).await;

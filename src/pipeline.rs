@@ -38,7 +38,7 @@ use crate::board::Board;
 use crate::build::Build;
 use crate::config::OperatorConfig;
 use crate::gossip;
-use crate::ingest::{self, Plan, Registry};
+use crate::ingest::{self, Checks, Plan, Registry};
 use crate::propose::Propose;
 use crate::simulate::Simulate;
 use crate::slot::Chains;
@@ -80,6 +80,8 @@ pub struct Parts {
     pub events: mpsc::Receiver<Event>,
     /// Recent slots.
     pub board: Arc<Board>,
+    /// Whether chains and operator set are there.
+    pub checks: Checks,
 }
 
 /// Declares the pipeline and sets it going.
@@ -88,7 +90,7 @@ pub struct Parts {
 /// When the operating system refuses a stage its threads.
 pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
     let Parts { config, contracts, domain, clock, chains, heads, sets, admitted, sandbox, .. } = parts;
-    let Parts { set_changed, consensus, signer, journal, transport, events, board, .. } = parts;
+    let Parts { set_changed, consensus, signer, journal, transport, events, board, checks, .. } = parts;
     let network = Arc::new(config.network.clone());
     let target = chains[&network.target_chain].clone();
     let engine_id = B256::from(ditto_sandbox::engine_id());
@@ -105,8 +107,8 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
 
     let ticking = clock.clone();
     pipeline.source("slots", |stopping| ingest::slots(ticking, plan, stopping));
-    let (hearing, heard) = (transport.clone(), judge.clone());
-    pipeline.source("gossip", |stopping| gossip::listen(events, hearing, heard, stopping));
+    let (hearing, sets_heard, heard) = (transport.clone(), admitted.clone(), judge.clone());
+    pipeline.source("gossip", |stopping| gossip::listen(events, hearing, sets_heard, heard, stopping));
 
     pipeline.io(
         to_plan,
@@ -122,6 +124,7 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
             set_changed,
             registry: Mutex::new(Registry::new(contracts.registry, config.registry_first_block)),
             own_key: consensus.public(),
+            checks,
             board: board.clone(),
             simulate,
             propose: propose.clone(),

@@ -257,7 +257,7 @@ impl Propose {
         metrics::histogram!("ditto_operator_proposal_delay_seconds").record(self.clock.since_ms(slot) as f64 / 1000.0);
         self.board.note(slot, |counts| counts.proposed += tasks);
         let own = crate::attest::Item::Proposed { batch: Box::new(batch), from: None };
-        let _refused = self.judge.try_send(own, context.votes_until).is_err();
+        self.judge.offer_now(own, context.votes_until);
     }
 
     /// Cuts tasks into batches that one transaction can execute and one message can carry. Tasks beyond the last batch a

@@ -303,9 +303,9 @@ impl Judge {
             .collect();
         let seen = crate::propose::Item::Seen { slot: judged.context.slot, covered };
         // The proposer may wait for this stage: this one does not wait for the proposer.
-        let _refused = self.propose.try_send(seen, judged.context.end).is_err();
+        self.propose.offer_now(seen, judged.context.end);
         let until = judged.context.votes_until;
-        let _refused = self.sign.send(judged, until).await.is_err();
+        self.sign.offer(judged, until).await;
     }
 
     /// The slot's state, opened if there is room.

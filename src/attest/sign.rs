@@ -57,7 +57,7 @@ impl Work for Sign {
         let vote = Vote { batch: id, set_id: context.set.id, attester, verdicts, signature: signature.to_bytes() };
         let Ok(bytes) = vote.encode() else { return "malformed" };
         let ballot = Ballot { slot: context.slot, batch: id, bytes };
-        let _refused = self.cast.send_blocking(ballot, context.votes_until).is_err();
+        self.cast.offer_blocking(ballot, context.votes_until);
         "signed"
     }
 }

@@ -112,8 +112,8 @@ impl Handler for Build {
         }
         let note = Note::Found { slot: due.context.slot, occurrence: due.occurrence, finding: Arc::new(finding) };
         // The judge first: what it approves is covered before the proposer looks.
-        let _refused = self.judge.send(note.clone().into(), due.context.votes_until).await.is_err();
-        let _refused = self.propose.send(note.into(), due.context.end).await.is_err();
+        self.judge.offer(note.clone().into(), due.context.votes_until).await;
+        self.propose.offer(note.into(), due.context.end).await;
         label
     }
 }

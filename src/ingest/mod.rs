@@ -13,7 +13,7 @@ use ditto_core::clock::{Slot, SlotClock};
 use ditto_core::stage::{Deadline, Outbox, Refused};
 use tokio_util::sync::CancellationToken;
 
-pub use plan::Plan;
+pub use plan::{Checks, Plan};
 pub use published::Workflow;
 pub use registry::{CodeError, Registry};
 pub use triggers::{Trigger, TriggerError};

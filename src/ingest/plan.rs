@@ -24,6 +24,7 @@ use ditto_core::operators::OperatorSet;
 use ditto_core::proposal::{Pin, hash_pins};
 use ditto_core::stage::{Deadline, Handler, Outbox, Outcome};
 use ditto_core::task::Occurrence;
+use ditto_core::telemetry::Check;
 use tokio::sync::{Mutex, Notify};
 
 use super::published::Workflow;
@@ -50,6 +51,14 @@ enum NoPlan {
     Rpc(#[from] RpcError),
 }
 
+/// Whether chains and operator set are there.
+pub struct Checks {
+    /// The chains answer, and their blocks come.
+    pub chain: Check,
+    /// The operator set is known.
+    pub set: Check,
+}
+
 /// The stage that plans slots.
 pub struct Plan {
     /// The network's rules.
@@ -74,6 +83,8 @@ pub struct Plan {
     pub registry: Mutex<Registry>,
     /// This operator's consensus key.
     pub own_key: PublicKey,
+    /// What a plan needs from outside, for `/health/ready`.
+    pub checks: Checks,
     /// Recent slots.
     pub board: Arc<Board>,
     /// Where due occurrences go.
@@ -90,9 +101,15 @@ impl Handler for Plan {
 
     async fn handle(&self, slot: Slot, deadline: Deadline) -> Outcome {
         match self.plan(slot, deadline).await {
-            Ok(()) => "planned",
+            Ok(()) => {
+                self.checks.chain.ready();
+                self.checks.set.ready();
+                "planned"
+            }
             Err(error) => {
                 tracing::warn!(slot, %error, "the slot has no plan");
+                let check = if matches!(error, NoPlan::Set(_)) { &self.checks.set } else { &self.checks.chain };
+                check.not_ready(error.to_string());
                 match error {
                     NoPlan::NoPin(_) => "no_pin",
                     NoPlan::Set(_) => "no_set",
@@ -138,7 +155,7 @@ impl Plan {
             match codes.get(&workflow.code_hash) {
                 Some(Ok(code)) => {
                     let due = Due { context: context.clone(), occurrence, workflow, code: code.clone() };
-                    let _refused = self.simulate.send(due, context.end).await.is_err();
+                    self.simulate.offer(due, context.end).await;
                 }
                 _ => {
                     let finding = Arc::new(Finding::Trouble("code"));
@@ -152,8 +169,8 @@ impl Plan {
     /// Tells those who propose and judge. A refusal is counted by the stage that refuses; the slot is then attempted by
     /// others, or again.
     async fn announce(&self, context: &SlotContext, note: Note) {
-        let _refused = self.propose.send(note.clone().into(), context.end).await.is_err();
-        let _refused = self.judge.send(note.into(), context.votes_until).await.is_err();
+        self.propose.offer(note.clone().into(), context.end).await;
+        self.judge.offer(note.into(), context.votes_until).await;
     }
 
     /// The pins of every chain, and the target's with its header. They are known as soon as a later block is.

@@ -105,7 +105,7 @@ impl Handler for Simulate {
 impl Simulate {
     async fn pass_on(&self, simulated: Simulated) {
         let deadline = simulated.due.context.end;
-        let _refused = self.build.send(simulated, deadline).await.is_err();
+        self.build.offer(simulated, deadline).await;
     }
 }
 

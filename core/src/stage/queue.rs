@@ -129,6 +129,21 @@ impl<T> Outbox<T> {
         self.now(item, deadline).or_else(|refused| self.refuse(refused))
     }
 
+    /// Sends an item for a sender that can do nothing about a refusal: the stage has counted it, with its reason.
+    pub async fn offer(&self, item: T, deadline: Deadline) {
+        drop(self.send(item, deadline).await);
+    }
+
+    /// [`Outbox::offer`] from a thread that may block.
+    pub fn offer_blocking(&self, item: T, deadline: Deadline) {
+        drop(self.send_blocking(item, deadline));
+    }
+
+    /// [`Outbox::offer`] without waiting.
+    pub fn offer_now(&self, item: T, deadline: Deadline) {
+        drop(self.try_send(item, deadline));
+    }
+
     /// A way back into an earlier stage (or into the stage's own queue): sends like this one, but does not keep the
     /// stage open, since two stages that keep each other open never drain.
     #[must_use]
