@@ -1,7 +1,8 @@
 //! Where gas goes, read with the call tracer from the transactions that certified batches.
 //!
 //! The tracer gives each frame's gas with that of the frames below it; what a frame burnt itself is the difference. The
-//! root frame's gas is the whole transaction's: the base 21,000, the calldata, and what the AttestationCenter did.
+//! whole transaction's gas is the receipt's (anvil's root frame shows that of the block up to it): the base 21,000, the
+//! calldata, and what the AttestationCenter and those below it did.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ const BASE: u64 = 21_000;
 /// Calldata, per zero and other byte.
 const ZERO_BYTE: u64 = 4;
 const OTHER_BYTE: u64 = 16;
-/// What the EntryPoint gets back for setting its reentrancy guard as it was. The root frame's gas is net of it, the
+/// What the EntryPoint gets back for setting its reentrancy guard as it was. The transaction's gas is net of it, the
 /// EntryPoint's frame is not; without it, its saving would be credited to the verification.
 const GUARD_REFUND: u64 = 2_800;
 
@@ -133,15 +134,16 @@ async fn trace(provider: &DynProvider, contracts: &ContractsConfig, hash: B256) 
         bail!("the node gives another kind of trace");
     };
     let transaction = provider.get_transaction_by_hash(hash).await?.context("no such transaction")?;
-    Ok(account(&root, contracts, calldata(transaction.input())))
+    let receipt = provider.get_transaction_receipt(hash).await?.context("no such receipt")?;
+    Ok(account(&root, receipt.gas_used, contracts, calldata(transaction.input())))
 }
 
 fn calldata(input: &[u8]) -> u64 {
     input.iter().map(|byte| if *byte == 0 { ZERO_BYTE } else { OTHER_BYTE }).sum()
 }
 
-fn account(root: &CallFrame, contracts: &ContractsConfig, calldata: u64) -> Spent {
-    let mut spent = Spent { total: u64_of(root.gas_used), ..Spent::default() };
+fn account(root: &CallFrame, total: u64, contracts: &ContractsConfig, calldata: u64) -> Spent {
+    let mut spent = Spent { total, ..Spent::default() };
     let mut handovers = 0;
     for frame in &root.calls {
         walk(frame, contracts, &mut spent, &mut handovers);
@@ -175,7 +177,8 @@ impl Spent {
 fn walk(frame: &CallFrame, contracts: &ContractsConfig, spent: &mut Spent, handovers: &mut u64) {
     let to = frame.to.unwrap_or_default();
     if to == contracts.entry_point && frame.input.starts_with(&handleOpsCall::SELECTOR) {
-        *handovers += 1;
+        // What was reverted refunds nothing.
+        *handovers += u64::from(frame.error.is_none());
         operations(frame, contracts, spent);
         return;
     }
@@ -243,5 +246,51 @@ fn name(to: Address, contracts: &ContractsConfig) -> String {
         0x0f => "precompile: pairing".into(),
         0x10 => "precompile: map to G1".into(),
         other => format!("precompile {other:#04x}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::primitives::{Bytes, U256};
+
+    fn frame(to: Address, gas: u64, input: &[u8], calls: Vec<CallFrame>) -> CallFrame {
+        let input = Bytes::from(input.to_vec());
+        CallFrame { to: Some(to), gas_used: U256::from(gas), input, calls, typ: "CALL".into(), ..CallFrame::default() }
+    }
+
+    #[test]
+    fn verification_is_all_but_calldata_and_the_handover() {
+        let at = Address::with_last_byte;
+        let contracts = ContractsConfig {
+            attestation_center: at(0xa1),
+            obls: at(0xa2),
+            hook: at(0xa3),
+            validator_module: at(0xa4),
+            registry: at(0xa5),
+            entry_point: at(0xa6),
+        };
+        let module = frame(contracts.validator_module, 200, &[], Vec::new());
+        let account_frame = frame(at(0xb0), 300, &validateUserOpCall::SELECTOR, vec![module]);
+        let execution = frame(at(0xb0), 4_000, &[1, 2, 3, 4], Vec::new());
+        let handover =
+            frame(contracts.entry_point, 8_000, &handleOpsCall::SELECTOR, vec![account_frame.clone(), execution]);
+        let mut reverted = frame(contracts.entry_point, 350, &handleOpsCall::SELECTOR, vec![account_frame]);
+        reverted.error = Some("execution reverted".into());
+        let approval = frame(contracts.validator_module, 50, &[], Vec::new());
+        let hook = frame(contracts.hook, 8_550, &[], vec![approval, reverted, handover]);
+        let obls = frame(contracts.obls, 100, &[], Vec::new());
+        // What anvil says of the root's gas must not matter.
+        let root = frame(contracts.attestation_center, 999_999, &[], vec![obls, hook]);
+
+        let spent = account(&root, 40_000, &contracts, 500);
+        let own = 40_000 + GUARD_REFUND - BASE - 500 - 8_650;
+        assert_eq!(spent.operations, 1, "what a reverted bundle validated did not execute");
+        assert_eq!(spent.verification, BASE + own + 100 + 50 + (8_550 - 50 - 350 - 8_000));
+        assert_eq!(spent.validation, 600);
+        assert_eq!(spent.verification_parts["DittoHook"], 150);
+        assert_eq!(spent.validation_parts["DittoValidatorModule"], 400);
+        assert_eq!(spent.parts.values().sum::<u64>(), spent.total);
+        assert_eq!(calldata(&[0, 0, 7]), 24);
     }
 }
