@@ -1,8 +1,8 @@
 //! Who performs a slot, and who steps in.
 //!
 //! Members are drawn without replacement, each with a probability proportional to its power. The randomness is
-//! keccak256(seed ‖ slot ‖ rank), the seed being a block that was finalized after the set froze, so nobody who joined
-//! could know it. Rank 0 performs; rank r may propose after r delays.
+//! keccak256(seed ‖ slot ‖ rank), the seed being a block that came after the set froze and is final when it takes
+//! over, so nobody who joined could know it. Rank 0 performs; rank r may propose after r delays.
 
 use alloy::primitives::{U256, keccak256};
 

@@ -29,7 +29,7 @@ pub struct OperatorSet {
     pub members: Vec<Member>,
     /// Their power in all.
     pub total_power: u128,
-    /// What elections under this set are seeded with: the hash of a finalized block after the set froze.
+    /// What elections under this set are seeded with: the hash of a block after the set froze, which is final when the set takes over.
     pub seed: B256,
 }
 
