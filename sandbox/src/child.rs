@@ -18,7 +18,7 @@ const CHUNK: usize = 64 << 10;
 pub(crate) fn run(engine: Engine, socket: OwnedFd) -> ! {
     // The host is trusted: its frames need no bound but the type's.
     let mut wire =
-        Wire { socket, decoder: Decoder::new(u32::MAX as usize), limits: Default::default(), asked: 0, answered: 0 };
+        Wire { socket, decoder: Decoder::new(u32::MAX as usize), limits: Default::default(), asked: 0, consumed: 0 };
     let Some((tag, payload)) = wire.receive() else { exit() };
     let Some((head, code)) = message::read_job(tag, &payload) else { exit() };
     wire.limits = head.limits.clone();
@@ -39,7 +39,9 @@ struct Wire {
     decoder: Decoder,
     limits: crate::limits::Limits,
     asked: u32,
-    answered: u32,
+    /// Answers that the run was given. The run takes one only when it has nothing else left to do, so this depends on
+    /// the answers, never on when they came.
+    consumed: u32,
 }
 
 impl Wire {
@@ -93,23 +95,23 @@ impl Port for Wire {
     }
 
     fn next_answer(&mut self) -> Option<Answer> {
-        if self.answered == self.asked {
+        if self.consumed == self.asked {
             return None;
         }
         let Some((tag, payload)) = self.receive() else { exit() };
         let Some((kind, body)) = message::read_answer(tag, &payload) else { exit() };
-        self.answered += 1;
+        self.consumed += 1;
         Some(match answer(kind, body) {
             ReadAnswer::Ok(text) => Answer { kind: 0, text },
             ReadAnswer::Reverted(data) => Answer { kind: 1, text: format!("0x{}", hex::encode(data)) },
-            // The host ends a run whose read failed instead of telling it.
-            ReadAnswer::Failed => exit(),
+            // A workflow cannot catch this: whether a read fails is no property of the chain.
+            ReadAnswer::Failed => self.end(Outcome::ReadFailed),
         })
     }
 
     fn end(&mut self, outcome: Outcome) -> ! {
         let mut out = Vec::new();
-        message::write_end(&mut out, &outcome);
+        message::write_end(&mut out, &outcome, self.consumed);
         self.send(&out);
         exit()
     }

@@ -12,12 +12,15 @@ pub(crate) const BACKEND: &str = "quickjs";
 /// The TypeScript compiler, pinned likewise: it decides what the engine gets to see.
 pub(crate) const OXC: &str = "0.146.0";
 
-/// keccak256 over the versions of engine, backend and compiler, the SDK's sources and the version of the default limits.
+/// Raised when our own rules change: what becomes of a read, how deep a source may nest.
+const RULES: u32 = 2;
+
+/// keccak256 over the version of our rules, the versions of engine, backend and compiler, the SDK's sources and the version of the default limits.
 pub fn engine_id() -> [u8; 32] {
     static ID: OnceLock<[u8; 32]> = OnceLock::new();
     *ID.get_or_init(|| {
         let mut text = format!(
-            "ditto-engine/1\ndeno_core {DENO_CORE} {BACKEND}\noxc {OXC}\nlimits {}\n",
+            "ditto-engine/{RULES}\ndeno_core {DENO_CORE} {BACKEND}\noxc {OXC}\nlimits {}\n",
             limits::DEFAULTS_VERSION
         );
         for (name, source) in engine::SOURCES {

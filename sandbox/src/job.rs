@@ -56,7 +56,7 @@ pub enum ReadAnswer {
     Ok(String),
     /// The call reverted with this data; the workflow sees an exception it may catch.
     Reverted(Vec<u8>),
-    /// Trouble of ours (no node, no answer): ends the run as `ReadFailed`.
+    /// Trouble of ours (no node, no answer): ends the run as `ReadFailed`, unless it ends before it needs this answer.
     Failed,
 }
 

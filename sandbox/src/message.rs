@@ -35,9 +35,17 @@ pub(crate) enum MessageError {
 /// From a child, after all checks.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FromChild {
-    Read { chain_id: u64, method: String, params: String },
+    Read {
+        chain_id: u64,
+        method: String,
+        params: String,
+    },
     Log(String),
-    End(Outcome),
+    /// How the run ended, and how many answers it had consumed by then.
+    End {
+        outcome: Outcome,
+        consumed: u32,
+    },
 }
 
 /// Longest frame that an honest child sends under these limits.
@@ -69,7 +77,7 @@ pub(crate) fn read_job(tag: u8, payload: &[u8]) -> Option<(JobHead, &[u8])> {
     Some((serde_json::from_slice(head).ok()?, code))
 }
 
-/// An answer: one byte of kind, then JSON (0) or revert data (1).
+/// An answer: one byte of kind, then JSON (0), revert data (1) or nothing (2: the read failed).
 pub(crate) fn write_answer(out: &mut Vec<u8>, kind: u8, body: &[u8]) {
     frame::write(out, ANSWER, &[&[kind], body]);
 }
@@ -87,7 +95,8 @@ pub(crate) fn write_log(out: &mut Vec<u8>, line: &str) {
     frame::write(out, LOG, &[line.as_bytes()]);
 }
 
-pub(crate) fn write_end(out: &mut Vec<u8>, outcome: &Outcome) {
+/// The end: one byte of outcome, the count of consumed answers, then what the outcome carries.
+pub(crate) fn write_end(out: &mut Vec<u8>, outcome: &Outcome, consumed: u32) {
     let mut body = Vec::new();
     let code = match outcome {
         Outcome::Calls(calls) => {
@@ -121,10 +130,11 @@ pub(crate) fn write_end(out: &mut Vec<u8>, outcome: &Outcome) {
             body.extend_from_slice(message.as_bytes());
             9
         }
+        Outcome::ReadFailed => 10,
         // Only the host can know these; a child that says so is treated as one that died.
-        Outcome::TimedOut | Outcome::ReadFailed | Outcome::Crashed => 255,
+        Outcome::TimedOut | Outcome::Crashed => 255,
     };
-    frame::write(out, END, &[&[code], &body]);
+    frame::write(out, END, &[&[code], &consumed.to_le_bytes(), &body]);
 }
 
 /// Reads one frame of a child.
@@ -146,8 +156,9 @@ pub(crate) fn from_child(tag: u8, payload: &[u8], limits: &Limits) -> Result<Fro
         LOG if payload.len() > limits.log_line_bytes as usize => Err(MessageError::Limit("log")),
         LOG => Ok(FromChild::Log(String::from_utf8_lossy(payload).into_owned())),
         END => {
-            let (code, body) = payload.split_first().ok_or(MessageError::Malformed("end"))?;
-            Ok(FromChild::End(outcome(*code, body, limits)?))
+            let (code, rest) = payload.split_first().ok_or(MessageError::Malformed("end"))?;
+            let (consumed, body) = rest.split_first_chunk::<4>().ok_or(MessageError::Malformed("end"))?;
+            Ok(FromChild::End { outcome: outcome(*code, body, limits)?, consumed: u32::from_le_bytes(*consumed) })
         }
         other => Err(MessageError::Tag(other)),
     }
@@ -173,6 +184,7 @@ fn outcome(code: u8, body: &[u8], limits: &Limits) -> Result<Outcome, MessageErr
             Outcome::UnsupportedChain { id: u64::from_le_bytes(*id) }
         }
         9 => Outcome::BadOutput { message: text(body) },
+        10 => Outcome::ReadFailed,
         other => return Err(MessageError::Tag(other)),
     })
 }
@@ -213,6 +225,7 @@ mod tests {
                 .prop_map(|(message, line)| Outcome::Threw { message, line }),
             Just(Outcome::OutOfMemory),
             Just(Outcome::OutputTooLarge),
+            Just(Outcome::ReadFailed),
             "[a-z:/]{0,40}".prop_map(|specifier| Outcome::ForbiddenImport { specifier }),
             any::<u64>().prop_map(|id| Outcome::UnsupportedChain { id }),
             "[a-z]{0,40}".prop_map(|message| Outcome::BadOutput { message }),
@@ -221,14 +234,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn outcomes_come_back_as_they_went(outcome in outcomes()) {
+        fn outcomes_come_back_as_they_went(outcome in outcomes(), consumed in any::<u32>()) {
             let limits = Limits::default();
             let mut out = Vec::new();
-            write_end(&mut out, &outcome);
+            write_end(&mut out, &outcome, consumed);
             let mut decoder = frame::Decoder::new(frame_bound(&limits));
             decoder.push(&out);
             let (tag, payload) = decoder.next().unwrap().unwrap();
-            prop_assert_eq!(from_child(tag, payload, &limits), Ok(FromChild::End(outcome)));
+            prop_assert_eq!(from_child(tag, payload, &limits), Ok(FromChild::End { outcome, consumed }));
         }
 
         #[test]
@@ -236,8 +249,8 @@ mod tests {
             let limits = Limits { output_bytes: 128, read_request_bytes: 64, log_line_bytes: 32, ..Limits::default() };
             match from_child(tag, &payload, &limits) {
                 Ok(FromChild::Read { method, params, .. }) => prop_assert!(method.len() + params.len() <= 64),
-                Ok(FromChild::End(Outcome::Calls(calls))) => prop_assert!(calls.iter().map(|c| 52 + c.data.len()).sum::<usize>() <= 128),
-                Ok(FromChild::End(outcome)) => prop_assert!(!matches!(outcome, Outcome::TimedOut | Outcome::ReadFailed | Outcome::Crashed)),
+                Ok(FromChild::End { outcome: Outcome::Calls(calls), .. }) => prop_assert!(calls.iter().map(|c| 52 + c.data.len()).sum::<usize>() <= 128),
+                Ok(FromChild::End { outcome, .. }) => prop_assert!(!matches!(outcome, Outcome::TimedOut | Outcome::Crashed)),
                 _ => {}
             }
         }
@@ -248,7 +261,7 @@ mod tests {
         let limits = Limits { output_bytes: 5_200, ..Limits::default() };
         let calls = vec![Call { to: [1; 20], value: [2; 32], data: Vec::new() }; 100];
         let mut out = Vec::new();
-        write_end(&mut out, &Outcome::Calls(calls));
+        write_end(&mut out, &Outcome::Calls(calls), u32::MAX);
         assert!(out.len() <= frame_bound(&limits));
     }
 }

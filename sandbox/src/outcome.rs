@@ -42,7 +42,7 @@ pub enum Outcome {
     UnsupportedChain {
         id: u64,
     },
-    /// A read was answered `Failed`.
+    /// A read that the run waited for was answered `Failed`, or with more than `read_answer_bytes`.
     ReadFailed,
     /// `run` returned something that is not calls; the message names the field.
     BadOutput {
@@ -83,7 +83,9 @@ impl Outcome {
 pub struct Report {
     pub outcome: Outcome,
     /// The reads in the order in which the run asked for them, each with keccak256 of its answer: one byte (0 result,
-    /// 1 revert data, 2 failed, 3 still unanswered when the run ended) and the answer's bytes.
+    /// 1 revert data, 2 failed or too long, 3 not consumed: the run ended without it) and the answer's bytes. A run
+    /// consumes answers in the order of its requests, one at a time, so this depends on the answers and not on when
+    /// they came. All are 3 when the host ended the run (`TimedOut`, `Crashed`).
     pub reads: Vec<(ReadRequest, [u8; 32])>,
     pub logs: Vec<String>,
     /// From the child's start to its outcome.

@@ -325,11 +325,3 @@ fn a_full_queue_says_so_and_a_bad_config_names_its_field() {
     assert!(matches!(ditto_sandbox::Sandbox::start(wrong), Err(SandboxError::Zygote { .. })));
     assert_ne!(ditto_sandbox::engine_id(), [0; 32]);
 }
-
-fn wait_until(mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}

@@ -26,6 +26,9 @@ use crate::{
 
 /// Bytes read from one child before the others have their turn.
 const CHUNK: usize = 64 << 10;
+/// Kinds of answers, besides 0 (result) and 1 (revert data).
+const FAILED: u8 = 2;
+const UNANSWERED: u8 = 3;
 
 /// A job and whom it concerns.
 pub(crate) struct Queued {
@@ -49,7 +52,9 @@ impl Queued {
 /// A read's place in the order of requests.
 struct Read {
     request: ReadRequest,
+    /// From its arrival until it is handed to the child.
     answer: Option<ReadAnswer>,
+    failed: bool,
     digest: [u8; 32],
 }
 
@@ -66,6 +71,9 @@ pub(crate) struct Run {
     reads: Vec<Read>,
     /// Reads whose answers were handed to the child, always a prefix.
     answered: usize,
+    /// Reads whose answers the child took before it ended, by its own count; the report is silent about all others.
+    /// Zero for a run that the host ended, since how far that one got is a matter of time.
+    consumed: usize,
     logs: Vec<String>,
     started: Option<Instant>,
     /// How long the zygote may take to fork and to reap.
@@ -92,6 +100,7 @@ impl Run {
             sent: 0,
             reads: Vec::new(),
             answered: 0,
+            consumed: 0,
             logs: Vec::new(),
             started: None,
             patience,
@@ -108,11 +117,14 @@ impl Run {
     pub(crate) fn start(&mut self, pidfd: Option<OwnedFd>) {
         let now = Instant::now();
         self.started = Some(now);
-        self.deadline = now + Duration::from_millis(self.limits.wall_ms);
-        match pidfd {
-            Some(pidfd) => self.pidfd = Some(pidfd),
-            // Without it there is no way to kill the child for sure.
-            None => self.end(Outcome::Crashed),
+        self.pidfd = pidfd;
+        if self.ended.is_none() {
+            self.deadline = now + Duration::from_millis(self.limits.wall_ms);
+        }
+        // Its words may be here before the news of it, and end the run when nobody could kill it yet. And without a
+        // descriptor there is no way to kill it for sure.
+        if self.ended.is_some() || self.pidfd.is_none() {
+            self.end(Outcome::Crashed);
         }
     }
 
@@ -169,8 +181,10 @@ impl Run {
             Err(_) => 0,
         };
         if length == 0 {
-            // It went without a word.
-            self.end(Outcome::Crashed);
+            // It went without a word. One that never came is the zygote's to tell about: if that died, the job runs again.
+            if self.started() {
+                self.end(Outcome::Crashed);
+            }
             return false;
         }
         self.decoder.push(chunk.get(..length).unwrap_or_default());
@@ -187,7 +201,7 @@ impl Run {
                     self.ask(ReadRequest { chain_id, method, params }, bell)
                 }
                 Ok(FromChild::Log(line)) if self.logs.len() < self.limits.log_lines as usize => self.logs.push(line),
-                Ok(FromChild::End(outcome)) => self.end(outcome),
+                Ok(FromChild::End { outcome, consumed }) => self.settle(outcome, consumed as usize),
                 Ok(FromChild::Log(_)) => self.broke_protocol("more log lines than its limit"),
                 Err(error) => self.broke_protocol(&error),
             }
@@ -199,6 +213,21 @@ impl Run {
     /// buffer holds no more than the kernel let the child write.
     pub(crate) fn drain(&mut self, chunk: &mut [u8], bell: &Arc<Bell>) {
         while self.ended.is_none() && self.read(chunk, bell) {}
+    }
+
+    /// The child says how it ended, and how many answers led it there. What arrived beyond those counts for nothing, or
+    /// the report would tell when answers came rather than what they were.
+    fn settle(&mut self, outcome: Outcome, consumed: usize) {
+        if consumed > self.answered {
+            return self.broke_protocol("more answers consumed than it was sent");
+        }
+        // A failed read ends the run as soon as it is consumed, so it is the last one, and nothing else ends it so.
+        let failed = self.reads.iter().take(consumed).position(|read| read.failed).map(|index| index + 1);
+        if failed != (outcome == Outcome::ReadFailed).then_some(consumed) {
+            return self.broke_protocol("an end that does not fit the answers it consumed");
+        }
+        self.consumed = consumed;
+        self.end(outcome);
     }
 
     fn broke_protocol(&mut self, what: &str) {
@@ -214,7 +243,12 @@ impl Run {
             return self.broke_protocol("a read of a chain that its job does not support");
         }
         let (token, index, bell) = (self.token, self.reads.len(), bell.clone());
-        self.reads.push(Read { request: request.clone(), answer: None, digest: digest(3, &[]) });
+        self.reads.push(Read {
+            request: request.clone(),
+            answer: None,
+            failed: false,
+            digest: digest(UNANSWERED, &[]),
+        });
         let reply = ReadReply::new(move |answer| bell.deliver(Delivery { token, index, answer }));
         // Should it panic, the reply is dropped and so answers `Failed`.
         if catch_unwind(AssertUnwindSafe(|| self.queued.reads.read(request, reply))).is_err() {
@@ -229,22 +263,19 @@ impl Run {
         }
         let limit = self.limits.read_answer_bytes as usize;
         let Some(read) = self.reads.get_mut(index).filter(|read| read.answer.is_none()) else { return };
-        let (kind, body): (u8, &[u8]) = match &answer {
-            ReadAnswer::Ok(json) => (0, json.as_bytes()),
-            ReadAnswer::Reverted(data) => (1, data),
-            ReadAnswer::Failed => (2, &[]),
+        // Too long is failed. Either way the child hears of it when its turn comes, like of any other answer.
+        let answer = match answer {
+            ReadAnswer::Ok(json) if json.len() > limit => ReadAnswer::Failed,
+            ReadAnswer::Reverted(data) if data.len() > limit => ReadAnswer::Failed,
+            answer => answer,
         };
+        let (kind, body) = parts(&answer);
+        read.failed = kind == FAILED;
         read.digest = digest(kind, body);
-        if kind == 2 || body.len() > limit {
-            return self.end(Outcome::ReadFailed);
-        }
         read.answer = Some(answer);
-        while let Some(Read { answer: Some(answer), .. }) = self.reads.get(self.answered) {
-            match answer {
-                ReadAnswer::Ok(json) => message::write_answer(&mut self.out, 0, json.as_bytes()),
-                ReadAnswer::Reverted(data) => message::write_answer(&mut self.out, 1, data),
-                ReadAnswer::Failed => {}
-            }
+        while let Some(answer) = self.reads.get_mut(self.answered).and_then(|read| read.answer.take()) {
+            let (kind, body) = parts(&answer);
+            message::write_answer(&mut self.out, kind, body);
             self.answered += 1;
         }
         self.write();
@@ -253,8 +284,20 @@ impl Run {
     /// The run is over and its child gone.
     pub(crate) fn finish(mut self, cpu: Duration, peak_memory_bytes: u64) {
         let (outcome, wall) = self.ended.take().unwrap_or((Outcome::Crashed, Duration::ZERO));
+        for read in self.reads.iter_mut().skip(self.consumed) {
+            read.digest = digest(UNANSWERED, &[]);
+        }
         let reads = self.reads.into_iter().map(|read| (read.request, read.digest)).collect();
         self.queued.report(Report { outcome, reads, logs: self.logs, wall, cpu, peak_memory_bytes });
+    }
+}
+
+/// An answer's kind, as the wire and the digest have it, and its bytes.
+fn parts(answer: &ReadAnswer) -> (u8, &[u8]) {
+    match answer {
+        ReadAnswer::Ok(json) => (0, json.as_bytes()),
+        ReadAnswer::Reverted(data) => (1, data),
+        ReadAnswer::Failed => (FAILED, &[]),
     }
 }
 

@@ -1,7 +1,10 @@
 //! What the integration tests share: a sandbox with the helper zygote, inputs, and readers.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use ditto_sandbox::{
     Input, Job, Limits, Outcome, ReadAnswer, ReadReply, ReadRequest, Reads, Report, Sandbox, SandboxConfig,
@@ -77,5 +80,13 @@ pub fn threw(report: &Report) -> (String, Option<u32>) {
     match &report.outcome {
         Outcome::Threw { message, line } => (message.clone(), *line),
         other => panic!("expected Threw, got {other:?}"),
+    }
+}
+
+pub fn wait_until(mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
