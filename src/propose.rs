@@ -1,7 +1,7 @@
 //! Propose: the slot's performer, or whoever steps in for it, signs and gossips a proposal.
 //!
 //! The elected performer proposes as soon as every due occurrence has been simulated, or when the cut-off comes. Rank r
-//! waits r delays and proposes what no proposal covers that it approves itself. One proposal per slot, ever: two would be
+//! waits r delays more and proposes what it came to itself and nobody has proposed. One proposal per slot, ever: two would be
 //! a fault. What is not in it is carried over.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -20,13 +20,15 @@ use ditto_core::stage::{Actor, Deadline, Outbox, Outcome};
 use ditto_core::task::{Occurrence, Task};
 use ditto_core::wire;
 
-use crate::attest::{Covered, Journal};
+use crate::attest::Journal;
 use crate::board::Board;
 use crate::build::Finding;
 use crate::slot::{Note, SlotContext};
 
 /// A performer does not wait longer for its own simulations than this part of the slot.
 const CUT_OFF_PERCENT: u64 = 70;
+/// Every rank's cut-off is this much later than that of the rank before.
+const STEP_PERCENT: u64 = 8;
 /// How often open slots are looked at.
 const TICK: Duration = Duration::from_millis(10);
 /// Slots kept open.
@@ -40,12 +42,12 @@ const HEADER_BYTES: usize = 8 * 1024;
 pub enum Item {
     /// Something about a slot.
     Note(Note),
-    /// A proposal was seen that covers these operations, which this operator approves.
+    /// Somebody who may has proposed these tasks. Where they are what this operator came to itself, it need not.
     Seen {
         /// The slot.
         slot: Slot,
-        /// Occurrences and operations.
-        covered: Covered,
+        /// The tasks, by [`SigningDomain::task_id`].
+        covered: Vec<B256>,
     },
 }
 
@@ -86,9 +88,9 @@ pub struct OpenSlot {
     context: Arc<SlotContext>,
     due: usize,
     findings: HashMap<Occurrence, Arc<Finding>>,
-    covered: HashSet<Occurrence>,
+    covered: HashSet<B256>,
     rank: u64,
-    since: Instant,
+    completed: Option<Instant>,
     done: bool,
 }
 
@@ -112,7 +114,7 @@ impl Actor for Propose {
                         findings: HashMap::with_capacity(due.len()),
                         covered: HashSet::new(),
                         rank: rank as u64,
-                        since: Instant::now(),
+                        completed: None,
                         done: due.is_empty(),
                     },
                 );
@@ -120,10 +122,13 @@ impl Actor for Propose {
             Item::Note(Note::Found { slot, occurrence, finding }) => {
                 let Some(open) = self.open.get_mut(&slot) else { return "closed" };
                 open.findings.insert(occurrence, finding);
+                if open.findings.len() >= open.due {
+                    open.completed.get_or_insert_with(Instant::now);
+                }
             }
             Item::Seen { slot, covered } => {
                 let Some(open) = self.open.get_mut(&slot) else { return "closed" };
-                open.covered.extend(covered.into_iter().map(|(occurrence, _)| occurrence));
+                open.covered.extend(covered);
             }
         }
         self.perform().await;
@@ -143,18 +148,18 @@ impl Propose {
     /// Proposes in every slot whose moment has come.
     async fn perform(&mut self) {
         let (clock, network) = (&self.clock, &self.network);
-        let cut_off = network.slot_seconds * 10 * CUT_OFF_PERCENT;
         let ready: Vec<Slot> = self
             .open
             .iter()
             .filter(|(slot, open)| {
-                let since = clock.since_ms(**slot);
-                let complete = open.findings.len() >= open.due;
-                // The delay counts from when the slot could be planned: a chain's blocks come when they come, and a rank
-                // below has to have had its time.
+                // The delay counts from when this operator knows all: on a busy machine everybody is late, and whoever is
+                // elected has to have had its time.
                 let delay = open.rank.saturating_mul(network.fallback_delay_ms);
-                let own_turn = since >= delay && open.since.elapsed() >= Duration::from_millis(delay);
-                !open.done && own_turn && (complete || since >= cut_off)
+                let turn = open.completed.is_some_and(|at| at.elapsed() >= Duration::from_millis(delay));
+                let last_call = CUT_OFF_PERCENT.saturating_add(open.rank.saturating_mul(STEP_PERCENT));
+                let since = clock.since_ms(**slot);
+                let late = since >= network.slot_seconds.saturating_mul(10).saturating_mul(last_call);
+                !open.done && (turn || late) && since >= delay
             })
             .map(|(slot, _)| *slot)
             .collect();
@@ -166,10 +171,11 @@ impl Propose {
             }
             let mut tasks: Vec<Task> = open
                 .findings
-                .iter()
-                .filter(|(occurrence, _)| !open.covered.contains(occurrence))
-                .filter_map(|(_, finding)| match finding.as_ref() {
-                    Finding::Operation { task, .. } => Some(task.as_ref().clone()),
+                .values()
+                .filter_map(|finding| match finding.as_ref() {
+                    Finding::Operation { task, .. } if !open.covered.contains(&self.domain.task_id(task)) => {
+                        Some(task.as_ref().clone())
+                    }
                     _ => None,
                 })
                 .collect();

@@ -3,7 +3,7 @@
 //! The domain is the target chain's AttestationCenter, which recomputes every digest from the operations themselves:
 //! set, quorum rule, slot and performer cannot be swapped under a signature.
 
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, B256, U256, keccak256};
 use alloy::sol;
 use alloy::sol_types::{Eip712Domain, SolStruct};
 
@@ -81,6 +81,13 @@ impl SigningDomain {
     #[must_use]
     pub fn user_op_hash(&self, task: &Task) -> B256 {
         task.op.hash(self.entry_point, self.chain_id)
+    }
+
+    /// Names a task with everything that attesters compare: the operation, the terms of its consent, its proof.
+    #[must_use]
+    pub fn task_id(&self, task: &Task) -> B256 {
+        let terms = task.terms.encode(task.occurrence);
+        keccak256([self.user_op_hash(task).as_slice(), task.proof.as_slice(), &terms].concat())
     }
 
     /// What the performer signs.

@@ -18,7 +18,7 @@ use ditto_core::p2p::{Acceptance, MessageToken, PeerId, Transport};
 use ditto_core::proposal::{BatchId, ProposedBatch};
 use ditto_core::stage::{Actor, Deadline, Outbox, Outcome};
 use ditto_core::task::Occurrence;
-use ditto_core::verdict::{Verdict, VerdictVector};
+use ditto_core::verdict::VerdictVector;
 
 use super::{Item, compare};
 use crate::build::Finding;
@@ -62,7 +62,7 @@ pub struct Judge {
     pub transport: Arc<dyn Transport>,
     /// Where judged batches go.
     pub sign: Outbox<Judged>,
-    /// Who must know what is covered by a proposal we approve.
+    /// Who must know what is proposed already.
     pub propose: Outbox<crate::propose::Item>,
     /// What is known.
     pub open: BTreeMap<Slot, OpenSlot>,
@@ -249,6 +249,7 @@ impl Judge {
             return "too_large";
         }
         self.answer(token, Acceptance::Accept);
+        self.cover(context, &batch);
         if let Some(open) = self.open.get_mut(&slot) {
             open.waiting.push((batch, id));
         }
@@ -285,7 +286,8 @@ impl Judge {
             }
         }
         for judged in judged {
-            self.pass_on(judged).await;
+            let until = judged.context.votes_until;
+            self.sign.offer(judged, until).await;
         }
         let clock = &self.clock;
         let validity = self.network.validity_slots;
@@ -295,17 +297,10 @@ impl Judge {
         });
     }
 
-    async fn pass_on(&self, judged: Judged) {
-        let approved = judged.batch.tasks.iter().zip(&judged.hashes).zip(&judged.verdicts.0);
-        let covered: super::Covered = approved
-            .filter(|(_, verdict)| **verdict == Verdict::Approve)
-            .map(|((task, hash), _)| (task.occurrence, *hash))
-            .collect();
-        let seen = crate::propose::Item::Seen { slot: judged.context.slot, covered };
-        // The proposer may wait for this stage: this one does not wait for the proposer.
-        self.propose.offer_now(seen, judged.context.end);
-        let until = judged.context.votes_until;
-        self.sign.offer(judged, until).await;
+    /// Tells the proposer what is proposed already. It may wait for this stage, so this one does not wait for it.
+    fn cover(&self, context: &SlotContext, batch: &ProposedBatch) {
+        let covered = batch.tasks.iter().map(|task| self.domain.task_id(task)).collect();
+        self.propose.offer_now(crate::propose::Item::Seen { slot: context.slot, covered }, context.end);
     }
 
     /// The slot's state, opened if there is room.

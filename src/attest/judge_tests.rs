@@ -16,6 +16,7 @@ use ditto_core::proposal::{Pin, hash_batch, hash_batches, hash_pins};
 use ditto_core::stage::{Pipeline, StageConfig};
 use ditto_core::task::{ConsentTerms, Task};
 use ditto_core::userop::UserOperation;
+use ditto_core::verdict::{Reason, Verdict};
 use futures::future::BoxFuture;
 
 use super::*;
@@ -66,6 +67,7 @@ struct Bench {
     context: Arc<SlotContext>,
     clock: Arc<SetClock>,
     judged: Arc<Mutex<Vec<Judged>>>,
+    told: Arc<Mutex<Vec<crate::propose::Item>>>,
     pipeline: Pipeline,
 }
 
@@ -136,7 +138,8 @@ impl Bench {
         let (propose, to_propose) = pipeline.queue("propose", &StageConfig::waiting(16, 1));
         let judged = Arc::new(Mutex::new(Vec::new()));
         pipeline.actor(to_sign, Keep(judged.clone()));
-        pipeline.actor(to_propose, Keep(Arc::default()));
+        let told = Arc::new(Mutex::new(Vec::new()));
+        pipeline.actor(to_propose, Keep(told.clone()));
         let transport = Arc::new(Silent);
         let mut judge = Judge {
             network,
@@ -151,7 +154,7 @@ impl Bench {
         };
         let due: Arc<[Occurrence]> = [task(1).occurrence, task(2).occurrence].into();
         judge.handle(Note::Planned { context: context.clone(), due }.into(), Deadline::none()).await;
-        Self { judge, signers, context, clock, judged, pipeline }
+        Self { judge, signers, context, clock, judged, told, pipeline }
     }
 
     fn batch(&self, signer: usize, tasks: Vec<Task>, change: impl FnOnce(&mut ProposedBatch)) -> Box<ProposedBatch> {
@@ -211,10 +214,7 @@ async fn a_proposal_is_judged_when_everything_in_it_was_found() {
     let mut other = task(2);
     other.op.call_gas = 2;
     bench.find(other).await;
-    assert_eq!(
-        bench.verdicts().await,
-        [vec![Verdict::Approve, Verdict::Reject(ditto_core::verdict::Reason::OtherOperation)]]
-    );
+    assert_eq!(bench.verdicts().await, [vec![Verdict::Approve, Verdict::Reject(Reason::OtherOperation)]]);
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn an_occurrence_that_is_not_due_is_rejected_without_waiting() {
     let mut bench = Bench::new().await;
     let batch = bench.batch(0, vec![task(99)], |_| {});
     assert_eq!(bench.hear(batch).await, "taken");
-    assert_eq!(bench.verdicts().await, [vec![Verdict::Reject(ditto_core::verdict::Reason::NotDue)]]);
+    assert_eq!(bench.verdicts().await, [vec![Verdict::Reject(Reason::NotDue)]]);
 }
 
 #[tokio::test]
@@ -321,4 +321,19 @@ async fn a_batch_beyond_the_limits_covers_nothing() {
     let batch = bench.batch(0, vec![heavy], |_| {});
     assert_eq!(bench.hear(batch).await, "too_large");
     assert!(bench.verdicts().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_proposer_learns_what_is_proposed_before_it_is_judged() {
+    let mut bench = Bench::new().await;
+    let expected = bench.judge.domain.task_id(&task(1));
+    let refused = bench.batch(2, vec![task(2)], |_| {});
+    assert_eq!(bench.hear(refused).await, "not_elected");
+    let batch = bench.batch(0, vec![task(1)], |_| {});
+    assert_eq!(bench.hear(batch).await, "taken");
+    let told = bench.told.clone();
+    drop(bench.judge);
+    bench.pipeline.shutdown().await;
+    let told = std::mem::take(&mut *told.lock().unwrap());
+    assert!(matches!(&told[..], [crate::propose::Item::Seen { slot: SLOT, covered }] if *covered == [expected]));
 }

@@ -10,7 +10,6 @@ mod journal;
 mod judge;
 mod sign;
 
-use alloy::primitives::B256;
 use ditto_core::p2p::{MessageToken, PeerId};
 use ditto_core::proposal::ProposedBatch;
 
@@ -41,6 +40,3 @@ impl From<Note> for Item {
         Self::Note(note)
     }
 }
-
-/// A task's occurrence and operation, as the proposer needs to know it covered.
-pub type Covered = Vec<(ditto_core::task::Occurrence, B256)>;
