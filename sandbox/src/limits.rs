@@ -27,7 +27,8 @@ pub struct Limits {
     pub output_bytes: u32,
     /// The published source, in bytes of UTF-8.
     pub code_bytes: u32,
-    /// Nesting of brackets in the source.
+    /// Nesting of brackets in the source, and an eighth of the tokens in a row that no comma or semicolon interrupts: what
+    /// nests without brackets nests in those.
     pub code_nesting: u32,
     /// Lines that `ctx.log` keeps; further ones are dropped.
     pub log_lines: u32,

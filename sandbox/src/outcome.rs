@@ -32,7 +32,7 @@ pub enum Outcome {
     OutOfMemory,
     TooManyReads,
     OutputTooLarge,
-    /// The source exceeds `code_bytes`, or its brackets nest deeper than `code_nesting`.
+    /// The source exceeds `code_bytes`, or it nests deeper than `code_nesting`.
     CodeTooLarge,
     /// An import of something that is not on the list of packages, or a dynamic import.
     ForbiddenImport {

@@ -12,12 +12,12 @@ use oxc::{
     transformer::{TransformOptions, Transformer},
 };
 
-use super::{PACKAGES, SOURCES, WORKFLOW_FILE};
+use super::{PACKAGES, SOURCES, WORKFLOW_FILE, nesting};
 use crate::outcome::Outcome;
 
 /// JavaScript for the engine, or how the run ends without it.
-pub(super) fn compile(source: &str, nesting: u32) -> Result<String, Outcome> {
-    if depth(source) > nesting {
+pub(super) fn compile(source: &str, brackets: u32) -> Result<String, Outcome> {
+    if nesting::exceeds(source, brackets) {
         return Err(Outcome::CodeTooLarge);
     }
     generate(source, None)
@@ -141,29 +141,6 @@ fn exports(package: &str) -> impl Iterator<Item = &'static str> {
         let rest = rest.strip_prefix("function ").or_else(|| rest.strip_prefix("const "))?;
         rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
     })
-}
-
-/// An upper estimate of how deep the syntax nests: open brackets, and runs of prefix operators and arrows, which nest
-/// without any. Text in strings and comments counts too; no honest source comes near the limit either way.
-fn depth(source: &str) -> u32 {
-    let (mut open, mut deepest, mut chain) = (0u32, 0u32, 0u32);
-    for byte in source.bytes() {
-        match byte {
-            b'(' | b'[' | b'{' => {
-                open += 1;
-                chain = 0;
-            }
-            b')' | b']' | b'}' => {
-                open = open.saturating_sub(1);
-                chain = 0;
-            }
-            b'!' | b'~' | b'?' | b'-' | b'+' | b'<' | b'.' | b'*' | b'|' | b'&' => chain += 1,
-            b';' | b',' | b'"' | b'\'' | b'`' | b'/' | b'\n' => chain = 0,
-            _ => {}
-        }
-        deepest = deepest.max(open + chain);
-    }
-    deepest
 }
 
 #[cfg(test)]

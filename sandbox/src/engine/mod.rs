@@ -1,11 +1,12 @@
 //! The JavaScript engine: one runtime, made in the zygote and used once, in a forked child.
 //!
 //! `compile` turns TypeScript into what the engine takes, `runtime` loads the SDK, locks the engine down and drives one
-//! run, `ops` is everything JavaScript can call, `abi` the native half of the SDK, `lines` finds the author's line.
+//! run, `ops` is everything JavaScript can call, `abi` the native half of the SDK, `nesting` bounds what the compiler is fed, `lines` finds the author's line.
 
 mod abi;
 mod compile;
 mod lines;
+mod nesting;
 mod ops;
 mod runtime;
 
