@@ -27,7 +27,8 @@ pub struct NetworkConfig {
     pub task_definition: u16,
     /// The address that submits certificates: the aggregator's.
     pub aggregator: Address,
-    /// Rank r may propose r times this many milliseconds after the elected performer.
+    /// Rank r waits r times this many milliseconds, from when it knows all of its own findings, before it proposes what nobody
+    /// has proposed; and it is not heard earlier than that after the start of the slot.
     #[serde(default = "NetworkConfig::default_fallback_delay")]
     pub fallback_delay_ms: u64,
     /// How many ranks may step in for a silent performer.
