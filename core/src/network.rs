@@ -140,8 +140,15 @@ impl NetworkConfig {
     #[must_use]
     pub fn task_gas(task: &Task) -> u64 {
         let limits = task.op.gas();
-        let calldata = (task.op.call_data.len() as u64).saturating_mul(Self::CALLDATA_BYTE);
+        let calldata = Self::calldata_gas(&task.op.call_data);
         limits.saturating_add(limits / 15).saturating_add(calldata).saturating_add(Self::TASK_OVERHEAD)
+    }
+
+    /// What an operation's call data costs in the transaction at most: EIP-2028's price of a byte that is not zero, for every
+    /// byte.
+    #[must_use]
+    pub fn calldata_gas(call_data: &[u8]) -> u64 {
+        (call_data.len() as u64).saturating_mul(Self::CALLDATA_BYTE)
     }
 
     /// Base of the transaction, signature, pairing, hand-over: 420,000 measured for a batch of one, rounded up.

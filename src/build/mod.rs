@@ -38,8 +38,6 @@ const GAS_FLOOR: u64 = 10_000;
 const GAS_GRAIN: u64 = 5_000;
 /// Base fees may rise an eighth per block; twice the pin's covers six full blocks.
 const BASE_FEE_FACTOR: u128 = 2;
-/// Gas of a byte of call data, paid to the submitter (EIP-2028; zero bytes cost less, and are not told apart).
-const CALLDATA_BYTE: u64 = 16;
 /// Policies kept in memory.
 const POLICIES: usize = 4_096;
 
@@ -220,7 +218,7 @@ impl Build {
     ) -> UserOperation {
         let priority = u128::from(self.network.priority_fee_wei);
         let max_fee = context.head.base_fee.saturating_mul(BASE_FEE_FACTOR).saturating_add(priority);
-        let calldata = (call_data.len() as u64).saturating_mul(CALLDATA_BYTE);
+        let calldata = NetworkConfig::calldata_gas(&call_data);
         UserOperation {
             sender,
             nonce,
