@@ -10,6 +10,8 @@ help:
 	@echo "make demo     a whole network on this machine: 4 operators, 24 workflows, 10 slots"
 	@echo "make test     everything that CI checks"
 	@echo "make e2e      only the end-to-end tests, in a debug build"
+	@echo "make bench    what is fast and what it is compared with, into target/bench.json"
+	@echo "make fuzz     every decoder and parser against hostile bytes, for a bounded time"
 	@echo "make fmt      format the Rust code"
 
 .PHONY: demo
@@ -31,6 +33,14 @@ test: setup
 e2e: setup
 	cargo build --workspace --bins
 	cargo $(TEST) -p ditto-devnet --test end_to_end $(IGNORED)
+
+.PHONY: bench
+bench: setup
+	scripts/bench.sh
+
+.PHONY: fuzz
+fuzz: setup
+	scripts/fuzz.sh
 
 .PHONY: fmt
 fmt:

@@ -60,14 +60,18 @@ impl Aggregator {
         Self { stop, running, http }
     }
 
+    /// The answer, or nothing when there is none (yet): whoever asks tries again, and ends some time.
     async fn get(&self, path: &str) -> String {
-        let Ok(mut stream) = tokio::net::TcpStream::connect(("127.0.0.1", self.http)).await else {
-            return String::new();
-        };
-        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
+        let asking = async {
+            let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.http)).await?;
+            stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+            stream.read_to_string(&mut answer).await
+        };
+        match tokio::time::timeout(Duration::from_secs(5), asking).await {
+            Ok(Ok(_)) => answer,
+            _ => String::new(),
+        }
     }
 
     async fn until(&self, path: &str, what: &str) {
@@ -75,6 +79,7 @@ impl Aggregator {
             if self.get(path).await.contains(what) {
                 return;
             }
+            assert!(!self.running.is_finished(), "the aggregator ended by itself while {path} was asked for {what}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         panic!("{path} never showed {what}: {}", self.get(path).await);

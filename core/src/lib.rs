@@ -22,6 +22,7 @@ pub mod election;
 pub mod network;
 pub mod operators;
 pub mod p2p;
+pub mod ports;
 pub mod proposal;
 pub mod quorum;
 pub mod secret;

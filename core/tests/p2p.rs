@@ -4,7 +4,6 @@
 
 mod p2p {
     use std::collections::{BTreeMap, HashMap};
-    use std::net::TcpListener;
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
@@ -290,7 +289,7 @@ mod p2p {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_bootstrap_node_that_is_down_is_found_when_it_comes_up_and_when_it_comes_back() {
         let set = Set::of(&[1]);
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = ditto_core::ports::free_port().unwrap();
         let address: Multiaddr = format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap();
         let mut operator = start(1, &set, std::slice::from_ref(&address)).await;
         assert_eq!(operator.network.send_vote(b"vote".to_vec()).await, Err(SendError::NotConnected));

@@ -1,11 +1,12 @@
 //! The target chain: anvil with one-second blocks.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy::providers::{DynProvider, Provider, ProviderBuilder};
 use anyhow::{Context, bail};
+
+use ditto_core::ports::free_port;
 
 use crate::process::Children;
 
@@ -23,15 +24,6 @@ pub struct Chain {
     pub url: String,
     /// A connection to it.
     pub provider: DynProvider,
-}
-
-/// A TCP port of the loopback interface that was free a moment ago.
-///
-/// # Errors
-/// When the machine has none.
-pub fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on the loopback interface")?;
-    Ok(listener.local_addr()?.port())
 }
 
 /// Starts anvil and waits until it answers.

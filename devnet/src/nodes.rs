@@ -8,11 +8,12 @@ use anyhow::{Context, bail};
 use ditto_core::chain::ChainConfig;
 use ditto_core::network::NetworkConfig;
 use ditto_core::p2p::P2pConfig;
+use ditto_core::ports::free_port;
 use ditto_core::secret::SecretSource;
 use ditto_core::telemetry::{LogConfig, LogFormat, TelemetryConfig};
 use serde::Serialize;
 
-use crate::anvil::{CHAIN_ID, free_port};
+use crate::anvil::CHAIN_ID;
 use crate::keys;
 use crate::options::Options;
 use crate::process::Children;

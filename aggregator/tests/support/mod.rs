@@ -1,7 +1,6 @@
 //! A target chain (anvil) with Ditto's contracts, four registered operators and a few smart accounts.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -38,7 +37,7 @@ pub const CHAIN: u64 = 31_337;
 pub const SLOT_SECONDS: u64 = 2;
 
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    ditto_core::ports::free_port().unwrap()
 }
 
 pub fn now_ms() -> u64 {
@@ -111,7 +110,10 @@ impl Chain {
         let anvil = Anvil::start(free_port());
         let config: ChainConfig = serde_json::from_value(json!({ "rpc": [anvil.url] })).unwrap();
         let rpc = Arc::new(Rpc::new(CHAIN, &config).unwrap());
-        while rpc.ask(Request::new("eth_chainId", &json!([]))).await.is_err() {
+        let mut left = 600;
+        while let Err(error) = rpc.ask(Request::new("eth_chainId", &json!([]))).await {
+            left -= 1;
+            assert!(left > 0, "anvil does not answer at {}: {error}", anvil.url);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let owner: Vec<Address> = rpc.ask_for(Request::new("eth_accounts", &json!([]))).await.unwrap();
