@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use alloy::providers::{DynProvider, Provider, ProviderBuilder};
 use anyhow::{Context, bail};
-
 use ditto_core::ports::free_port;
 
 use crate::process::Children;

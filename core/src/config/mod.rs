@@ -14,6 +14,7 @@
 //! Secrets are not configuration: see [`crate::secret`]. An environment variable that a key named `env` points to is
 //! never read as a value, whatever its name.
 
+mod changes;
 mod distance;
 mod error;
 mod layers;
@@ -26,6 +27,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+pub use changes::changes;
 pub use error::{ConfigError, Origin};
 pub use layers::Layers;
 pub use read::Loaded;

@@ -77,7 +77,8 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn new(stage: &'static str, capacity: usize) -> Self {
-        describe();
+        static ONCE: Once = Once::new();
+        ONCE.call_once(describe);
         #[allow(clippy::cast_precision_loss)] // a queue of 2^53 items does not fit in memory
         gauge!(QUEUE_CAPACITY, "stage" => stage).set(capacity as f64);
         let depth = gauge!(QUEUE_DEPTH, "stage" => stage);
@@ -153,10 +154,8 @@ fn zero(counter: Counter) -> Counter {
     counter
 }
 
-/// Help texts and units, once per process.
-fn describe() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
+/// Help texts and units of the metrics that every stage has.
+pub fn describe() {
         describe_gauge!(QUEUE_DEPTH, Unit::Count, "Items waiting in the stage's queue.");
         describe_gauge!(QUEUE_CAPACITY, Unit::Count, "Items that may wait in the stage's queue.");
         describe_counter!(
@@ -171,5 +170,4 @@ fn describe() {
         describe_gauge!(WORKERS, Unit::Count, "Items that may be in service at the stage at once.");
         describe_counter!(DROPS, Unit::Count, "Items the stage dropped without handling them, by reason.");
         describe_counter!(PANICS, Unit::Count, "Panics in the stage's code, in items and timers; each one is a bug.");
-    });
 }

@@ -37,6 +37,7 @@ use std::time::Instant;
 
 pub use config::{Overflow, StageConfig};
 pub use deadline::Deadline;
+pub use meter::describe;
 pub use pipeline::{Depths, Drained, LeftBehind, Pipeline, PoolError};
 pub use queue::{Inbox, Outbox, Refused};
 

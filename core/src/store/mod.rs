@@ -28,4 +28,4 @@ pub use identity::StoreIdentity;
 pub use redb::{
     self, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
 };
-pub use writer::{Writer, WriterConfig};
+pub use writer::{Writer, WriterConfig, describe};

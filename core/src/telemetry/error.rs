@@ -25,6 +25,9 @@ pub enum TelemetryError {
         #[source]
         cause: tracing_subscriber::filter::ParseError,
     },
+    /// The new filter could not be put in force.
+    #[error("`telemetry.log.filter`: the running log does not take another filter: {0}")]
+    FilterChange(String),
     /// Another log is installed in this process.
     #[error("another log is installed in this process already")]
     LogInstalled,

@@ -39,6 +39,10 @@ struct CheckReport {
     since_seconds: u64,
 }
 
+pub(super) fn describe() {
+    describe_gauge!("ditto_ready", Unit::Count, "Is the component able to do its work (1) or not (0), by check.");
+}
+
 impl Readiness {
     /// No checks: ready.
     #[must_use]
@@ -49,7 +53,7 @@ impl Readiness {
     /// Adds a check, which is not ready until it says so. `name` is static and snake_case: it is a metric's label.
     #[must_use]
     pub fn check(&self, name: &'static str) -> Check {
-        describe_gauge!("ditto_ready", Unit::Count, "Is the component able to do its work (1) or not (0), by check.");
+        describe();
         let check = Check { name, all: self.clone() };
         check.not_ready("starting");
         check
@@ -59,6 +63,17 @@ impl Readiness {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.lock().values().all(|state| state.reason.is_none())
+    }
+
+    /// What is waited for, in one line: systemd shows it as the service's status.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let waiting: Vec<String> = self
+            .lock()
+            .iter()
+            .filter_map(|(name, state)| state.reason.as_ref().map(|reason| format!("{name}: {reason}")))
+            .collect();
+        if waiting.is_empty() { "ready".to_owned() } else { format!("not ready ({})", waiting.join("; ")) }
     }
 
     pub(super) fn report(&self) -> Report {
@@ -128,7 +143,9 @@ mod tests {
         assert_eq!(report["ready"], false);
         assert_eq!(report["checks"]["rpc"]["ready"], true);
         assert_eq!(report["checks"]["peers"]["reason"], "0 of 1 peers");
+        assert_eq!(readiness.line(), "not ready (peers: 0 of 1 peers)");
         peers.clone().ready();
+        assert_eq!(readiness.line(), "ready");
         assert!(readiness.is_ready());
     }
 }

@@ -6,12 +6,25 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::{TelemetryError, process};
+use super::{TelemetryError, health, process};
 
 /// Seconds: from half a millisecond (a queue's wait) to ten seconds (a slot and more).
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// Bytes: from a vote to the largest gossiped proposal.
-const BYTES: [f64; 8] = [256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0];
+/// Bytes: from a vote over the largest gossiped proposal to a run at its memory limit.
+const BYTES: [f64; 12] = [
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    8_388_608.0,
+    16_777_216.0,
+    33_554_432.0,
+    67_108_864.0,
+];
 /// Gas: from a verification to what one transaction may burn (EIP-7825).
 const GAS: [f64; 10] = [5e3, 1e4, 1.5e4, 2e4, 4e4, 1e5, 5e5, 2e6, 8e6, 16_777_216.0];
 /// Anything else is a number of things: the size of a batch, of a group.
@@ -22,6 +35,18 @@ const COUNTS: [f64; 13] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 5
 pub struct Metrics(PrometheusHandle);
 
 static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
+
+/// Help texts and units of what every binary shows of itself.
+pub fn describe() {
+    process::describe();
+    health::describe();
+    describe_gauge!("ditto_build_info", Unit::Count, "Always 1; the labels say what is running.");
+    describe_gauge!(
+        "process_start_time_seconds",
+        Unit::Seconds,
+        "When the process began to measure, in seconds since the Unix epoch."
+    );
+}
 
 impl Metrics {
     /// Installs the recorder, and registers what the process says of itself: build, start, memory, files, threads.
@@ -43,13 +68,7 @@ impl Metrics {
                     .build_recorder();
                 let metrics = Self(recorder.handle());
                 metrics::set_global_recorder(recorder).map_err(|_other| TelemetryError::RecorderInstalled)?;
-                process::describe();
-                describe_gauge!("ditto_build_info", Unit::Count, "Always 1; the labels say what is running.");
-                describe_gauge!(
-                    "process_start_time_seconds",
-                    Unit::Seconds,
-                    "When the process began to measure, in seconds since the Unix epoch."
-                );
+                describe();
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 gauge!("process_start_time_seconds").set(now.as_secs_f64());
                 *installed = Some(metrics.clone());
