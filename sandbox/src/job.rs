@@ -73,7 +73,8 @@ pub struct ReadReply {
 }
 
 impl ReadReply {
-    pub(crate) fn new(deliver: impl FnOnce(ReadAnswer) + Send + 'static) -> Self {
+    /// `deliver` is called once, with the answer. For whoever stands between a run and its answers, to look at them.
+    pub fn new(deliver: impl FnOnce(ReadAnswer) + Send + 'static) -> Self {
         ReadReply { deliver: Some(Box::new(deliver)) }
     }
 

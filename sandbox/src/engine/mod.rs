@@ -12,6 +12,16 @@ mod runtime;
 
 pub(crate) use runtime::{Answer, Engine, EngineError, Port};
 
+/// TypeScript as the engine gets it, or how a run of it would end at once: a syntax error, a forbidden import, an export
+/// that is missing. `nesting` is [`crate::Limits::code_nesting`]. For an author's tools: it parses in the caller's own
+/// process, where strangers' code has no place.
+///
+/// # Errors
+/// The outcome of every run of this code.
+pub fn compile_module(source: &str, nesting: u32) -> Result<String, crate::Outcome> {
+    compile::compile(source, nesting)
+}
+
 /// The SDK's sources, in the order in which they load. Part of the engine id.
 pub(crate) const SOURCES: [(&str, &str); 5] = [
     ("ditto:native", include_str!("../sdk/native.js")),
