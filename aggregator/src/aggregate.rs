@@ -73,7 +73,7 @@ impl Actor for Aggregate {
             tracing::warn!(batch = %batch.id, power, total = set.total_power, "the power behind a batch is gone since it was checked");
             return "insufficient";
         }
-        let certified = Certified { batch, verdicts, signers, members: set.members.len(), signature };
+        let certified = Certified { batch, part: 0, verdicts, signers, members: set.members.len(), signature };
         let moved = match self.ledger.certify(&certified).await {
             Ok(moved) => moved,
             Err(error) => {
@@ -113,6 +113,7 @@ mod tests {
     fn an_operation_goes_to_the_chain_once() {
         let certified = |performer: usize, tasks: u64, verdicts: &[u8]| Certified {
             batch: batch(performer, tasks),
+            part: 0,
             verdicts: VerdictVector::from_bytes(verdicts).unwrap(),
             signers: vec![0],
             members: 1,

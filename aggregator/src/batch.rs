@@ -55,11 +55,41 @@ impl Batch {
     }
 }
 
-/// A batch with enough power behind one verdict vector.
+/// Names what one certificate decides of a batch.
+///
+/// Part 0 is the batch itself: whatever no other part took. A batch whose vote was split has further parts, each with
+/// its own certificate and its own transaction; they share no task. On the chain they are the same batch: the contract
+/// keeps one bit per task, and takes a certificate for those that are open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartId {
+    /// The batch.
+    pub batch: BatchId,
+    /// The part: 0, or one more than the place of the first task that it decides.
+    pub part: u16,
+}
+
+impl From<BatchId> for PartId {
+    fn from(batch: BatchId) -> Self {
+        Self { batch, part: 0 }
+    }
+}
+
+impl std::fmt::Display for PartId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.part {
+            0 => write!(f, "{}", self.batch),
+            part => write!(f, "{}.{part}", self.batch),
+        }
+    }
+}
+
+/// A batch, or a part of it, with enough power behind one verdict vector.
 #[derive(Clone, Debug)]
 pub struct Certified {
     /// The batch.
     pub batch: Arc<Batch>,
+    /// Which part of it this decides; see [`PartId`].
+    pub part: u16,
     /// The verdicts that were signed.
     pub verdicts: VerdictVector,
     /// Who signed: indices in the batch's operator set, ascending. Exactly their sum was checked.
@@ -68,4 +98,12 @@ pub struct Certified {
     pub members: usize,
     /// The sum of their signatures.
     pub signature: Signature,
+}
+
+impl Certified {
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> PartId {
+        PartId { batch: self.batch.id, part: self.part }
+    }
 }

@@ -23,7 +23,7 @@ use ditto_core::verdict::Verdict;
 use metrics::{counter, gauge, histogram};
 use serde_json::json;
 
-use crate::batch::{Batch, Certified};
+use crate::batch::{Batch, Certified, PartId};
 use crate::config::SubmissionConfig;
 use crate::ledger::{Ledger, LedgerError, TaskState, Unfinished};
 use crate::report::Report;
@@ -194,7 +194,7 @@ impl Confirm {
     /// Settles what is deep enough; `true` when the flight is over.
     async fn mined(&mut self, flight: &Flight, receipt: &Receipt, head: Head) -> Result<bool, Blind> {
         let InFlight { certified, submission } = &flight.flight;
-        let (id, tx) = (certified.batch.id, receipt.transaction_hash);
+        let (id, tx) = (certified.id(), receipt.transaction_hash);
         if head.number.saturating_sub(receipt.block_number) < self.config.confirmations {
             let mut submission = submission.clone();
             submission.stage = Stage::Mined { tx, block: receipt.block_number };
@@ -228,7 +228,7 @@ impl Confirm {
         }
         self.ledger.submit(id, &submission).await?;
         tracing::info!(batch = %id, slot = certified.batch.slot(), %tx, block = receipt.block_number, gas = receipt.gas_used, ended = outcomes.ends.len(), not_handed_over = outcomes.notes.len(), "submission mined");
-        self.settle(&certified.batch, outcomes).await?;
+        self.settle(id, &certified.batch, outcomes).await?;
         if again {
             self.again(certified, submission.attempt);
         }
@@ -237,7 +237,7 @@ impl Confirm {
 
     /// A flight without receipt: sent again, replaced, or given up.
     async fn missing(&mut self, mut flight: Flight) -> Fate {
-        let id = flight.flight.certified.batch.id;
+        let id = flight.flight.certified.id();
         if matches!(flight.flight.submission.stage, Stage::Mined { .. }) {
             tracing::warn!(batch = %id, "a mined submission was reorganised away; it is sent again");
             flight.flight.submission.stage = Stage::Sent;
@@ -281,13 +281,15 @@ impl Confirm {
     }
 
     async fn unsent(&mut self, certified: &Arc<Certified>, reason: String) -> Result<(), Blind> {
-        let id = certified.batch.id;
+        let id = certified.id();
         let notes = decided(certified).into_iter().map(|place| (place, reason.clone())).collect();
         self.ledger.note(id, notes).await?;
         // Most often somebody else was faster: then it is on the chain already.
         if let Some(unfinished) = self.ledger.batch(id)? {
-            let outcomes = self.search(&unfinished).await?;
-            self.settle(&unfinished.batch, outcomes).await?;
+            let mut outcomes = self.search(&unfinished).await?;
+            let own = self.ledger.states(id)?;
+            outcomes.ends.retain(|place, _| own.contains_key(place));
+            self.settle(id, &unfinished.batch, outcomes).await?;
         }
         Ok(())
     }
@@ -299,20 +301,23 @@ impl Confirm {
             let Some(unfinished) = self.ledger.batch(id)? else { continue };
             let mut outcomes = self.search(&unfinished).await?;
             outcomes.notes.extend(unfinished.notes.clone());
-            for (place, state) in self.ledger.states(id)? {
+            // Each part ends its own tasks.
+            let own = self.ledger.states(id)?;
+            outcomes.ends.retain(|place, _| own.contains_key(place));
+            for (place, state) in own {
                 let verdict = unfinished.certified.as_ref().and_then(|c| c.verdicts.0.get(usize::from(place))).copied();
                 let note = outcomes.notes.get(&place);
                 let end = written_off(&state, verdict, note);
                 outcomes.ends.entry(place).or_insert(end);
             }
-            self.settle(&unfinished.batch, outcomes).await?;
+            self.settle(id, &unfinished.batch, outcomes).await?;
         }
         Ok(())
     }
 
-    async fn settle(&mut self, batch: &Batch, outcomes: Outcomes) -> Result<(), Blind> {
+    async fn settle(&mut self, id: PartId, batch: &Batch, outcomes: Outcomes) -> Result<(), Blind> {
         if !outcomes.notes.is_empty() {
-            self.ledger.note(batch.id, outcomes.notes).await?;
+            self.ledger.note(id, outcomes.notes).await?;
         }
         if outcomes.ends.is_empty() {
             return Ok(());
@@ -323,7 +328,7 @@ impl Confirm {
         self.report.ended(&ended, now_ms);
         for moved in &ended {
             if let TaskState::FailedOnChain { reason } | TaskState::Expired { reason } = &moved.state {
-                tracing::warn!(batch = %batch.id, slot = moved.slot, state = moved.state.label(), reason, "a task did not execute");
+                tracing::warn!(batch = %id, slot = moved.slot, state = moved.state.label(), reason, "a task did not execute");
             }
         }
         Ok(())

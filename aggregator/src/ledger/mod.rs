@@ -2,6 +2,7 @@
 //!
 //! Two tables. `tasks` has one line per proposed task, which ends exactly once ([`TaskState`]); `batches` holds what is
 //! needed to go on after a crash with every batch that has not wholly ended: its bytes, its certificate, its transaction.
+//! A batch whose vote was split has a line per certificate ([`PartId`]), and each of its tasks belongs to one of them.
 //! Writes are synced before they return (group commit in [`ditto_core::store`]). A change of state is decided inside the
 //! write transaction, by what is on the disk, so that two that race cannot both end a task.
 
@@ -22,7 +23,7 @@ use ditto_core::wire;
 
 pub use record::{BatchRecord, CertificateRecord, TaskRecord, TaskState};
 
-use crate::batch::{Batch, Certified};
+use crate::batch::{Batch, Certified, PartId};
 use crate::config::LedgerConfig;
 use crate::submit::Submission;
 use table::{
@@ -58,6 +59,8 @@ pub struct Moved {
 pub struct Unfinished {
     /// The batch.
     pub batch: Arc<Batch>,
+    /// Which part of it.
+    pub part: u16,
     /// Its certificate, once there is one.
     pub certified: Option<Arc<Certified>>,
     /// Its transaction, once there is one.
@@ -79,10 +82,10 @@ pub struct Ledger {
 /// What is open, in memory: as large as what is on the disk in `batches`.
 #[derive(Default)]
 struct Index {
-    by_end: BTreeSet<(u64, BatchId)>,
+    by_end: BTreeSet<(u64, PartId)>,
     by_operation: HashMap<B256, BTreeSet<(BatchId, u16)>>,
-    /// When each open batch ends, and how many of its tasks are open.
-    open: HashMap<BatchId, (u64, usize)>,
+    /// When each open part ends, and how many of its tasks are open.
+    open: HashMap<PartId, (u64, usize)>,
 }
 
 /// Whose ledger it is.
@@ -120,11 +123,13 @@ impl Ledger {
         })?;
         let writer = Writer::start("ledger", store, &config.writer)?;
         let ledger = Self { writer, domain, index: Arc::default() };
-        for unfinished in ledger.unfinished()? {
-            ledger.index().add(&unfinished.batch);
-        }
-        for task in ledger.tasks()?.iter().filter(|task| task.state.is_end()) {
-            ledger.index().remove(task.user_op_hash, task.batch, task.place);
+        let ends: HashMap<PartId, u64> =
+            ledger.unfinished()?.iter().map(|left| (left.id(), left.batch.valid_until())).collect();
+        for task in ledger.tasks()?.iter().filter(|task| !task.state.is_end()) {
+            let id = PartId { batch: task.batch, part: task.part };
+            if let Some(end) = ends.get(&id) {
+                ledger.index().add(id, *end, task.place, task.user_op_hash);
+            }
         }
         Ok(ledger)
     }
@@ -149,6 +154,7 @@ impl Ledger {
             let record = TaskRecord {
                 batch: id,
                 place,
+                part: 0,
                 slot: batch.slot(),
                 occurrence: task.occurrence,
                 user_op_hash: *hash,
@@ -168,18 +174,24 @@ impl Ledger {
                 for (key, task) in &tasks {
                     lines.insert(key.as_slice(), encode(task).as_slice())?;
                 }
-                tx.open_table(BATCHES)?.insert(batch_key(id).as_slice(), encode(&record).as_slice())?;
+                put_batch(tx, id.into(), &record)?;
                 Ok(true)
             })
             .await?;
         if new {
-            self.index().add(batch);
+            let mut index = self.index();
+            for (place, hash) in (0u16..).zip(&batch.hashes) {
+                index.add(id.into(), batch.valid_until(), place, *hash);
+            }
         }
         Ok(new)
     }
 
-    /// Records a certificate, before it is sent anywhere. Gives the tasks it moved; none when the batch has ended or
-    /// has a certificate.
+    /// Records a certificate, before it is sent anywhere. Gives the tasks it moved; none when the batch has ended, the
+    /// part has a certificate, or every task that it decides has one.
+    ///
+    /// The certificate of part 0 becomes the batch's own. That of another part makes a line of its own, and the tasks that
+    /// it decides go over to it; what is left waits on under the batch.
     ///
     /// # Errors
     /// When it is not on the disk.
@@ -191,28 +203,50 @@ impl Ledger {
             members: narrow(certified.members),
             signature: Bytes::copy_from_slice(&certified.signature.to_bytes()),
         };
-        let id = certified.batch.id;
+        let (id, base) = (certified.id(), PartId::from(certified.batch.id));
         let decided: Vec<u16> = (0u16..)
             .zip(&certified.verdicts.0)
             .filter(|(_, verdict)| **verdict != Verdict::Abstain)
             .map(|(place, _)| place)
             .collect();
         let change = move |tx: &WriteTransaction| {
-            let Some(mut record) = batch_record(tx, id)?.filter(|record| record.certificate.is_none()) else {
+            let Some(mut record) = batch_record(tx, base)? else { return Ok(Vec::new()) };
+            let known = if id == base { record.certificate.is_some() } else { batch_record(tx, id)?.is_some() };
+            if known {
                 return Ok(Vec::new());
-            };
+            }
+            let moves = decided.iter().map(|place| (id.batch, *place, TaskState::Certified));
+            let moved = move_tasks(tx, moves, Some(id.part), 0)?;
+            if moved.is_empty() {
+                return Ok(moved);
+            }
             record.certificate = Some(certificate.clone());
+            if id != base {
+                record.submission = None;
+                record.notes.clear();
+                if !has_open_tasks(tx, base)? {
+                    tx.open_table(BATCHES)?.remove(batch_key(base).as_slice())?;
+                }
+            }
             put_batch(tx, id, &record)?;
-            move_tasks(tx, decided.iter().map(|place| (id, *place, TaskState::Certified)), 0)
+            Ok(moved)
         };
-        Ok(self.writer.write(change).await?.into_iter().map(|(_, moved)| moved).collect())
+        let moved = self.writer.write(change).await?;
+        if id != base {
+            let mut index = self.index();
+            for (task, _) in &moved {
+                index.remove(base, task.place, task.user_op_hash);
+                index.add(id, certified.batch.valid_until(), task.place, task.user_op_hash);
+            }
+        }
+        Ok(moved.into_iter().map(|(_, moved)| moved).collect())
     }
 
     /// Records where a submission stands; with the first one its tasks are submitted.
     ///
     /// # Errors
     /// When it is not on the disk: then nothing may be sent.
-    pub async fn submit(&self, id: BatchId, submission: &Submission) -> Result<(), LedgerError> {
+    pub async fn submit(&self, id: PartId, submission: &Submission) -> Result<(), LedgerError> {
         let submission = submission.clone();
         let change = move |tx: &WriteTransaction| {
             let Some(mut record) = batch_record(tx, id)? else { return Ok(()) };
@@ -220,7 +254,7 @@ impl Ledger {
             let verdicts = record.certificate.as_ref().map(|c| c.verdicts.clone()).unwrap_or_default();
             put_batch(tx, id, &record)?;
             let decided = (0u16..).zip(&verdicts).filter(|(_, byte)| **byte != Verdict::Abstain.byte());
-            move_tasks(tx, decided.map(|(place, _)| (id, place, TaskState::Submitted)), 0)?;
+            move_tasks(tx, decided.map(|(place, _)| (id.batch, place, TaskState::Submitted)), None, 0)?;
             Ok(())
         };
         Ok(self.writer.write(change).await?)
@@ -230,7 +264,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When it is not on the disk.
-    pub async fn note(&self, id: BatchId, notes: BTreeMap<u16, String>) -> Result<(), LedgerError> {
+    pub async fn note(&self, id: PartId, notes: BTreeMap<u16, String>) -> Result<(), LedgerError> {
         let change = move |tx: &WriteTransaction| {
             let Some(mut record) = batch_record(tx, id)? else { return Ok(()) };
             record.notes.extend(notes.clone());
@@ -267,8 +301,9 @@ impl Ledger {
         let ended = self
             .writer
             .write(move |tx| {
-                let ended = move_tasks(tx, all.iter().cloned(), now_ms)?;
-                let batches: BTreeSet<BatchId> = ended.iter().map(|(task, _)| task.batch).collect();
+                let ended = move_tasks(tx, all.iter().cloned(), None, now_ms)?;
+                let parts = ended.iter().map(|(task, _)| PartId { batch: task.batch, part: task.part });
+                let batches: BTreeSet<PartId> = parts.collect();
                 for id in batches {
                     if !has_open_tasks(tx, id)? {
                         tx.open_table(BATCHES)?.remove(batch_key(id).as_slice())?;
@@ -279,50 +314,51 @@ impl Ledger {
             .await?;
         let mut index = self.index();
         for (task, _) in &ended {
-            index.remove(task.user_op_hash, task.batch, task.place);
+            index.remove(PartId { batch: task.batch, part: task.part }, task.place, task.user_op_hash);
         }
         Ok(ended.into_iter().map(|(_, moved)| moved).collect())
     }
 
-    /// The open batches whose validity ended before this second.
+    /// The open batches, and parts, whose validity ended before this second.
     #[must_use]
-    pub fn overdue(&self, before: u64) -> Vec<BatchId> {
+    pub fn overdue(&self, before: u64) -> Vec<PartId> {
         let index = self.index();
         index.by_end.iter().take_while(|(end, _)| *end < before).map(|(_, id)| *id).collect()
     }
 
-    /// How many batches are open.
+    /// How many batches are open, parts counted.
     #[must_use]
     pub fn open_batches(&self) -> usize {
         self.index().by_end.len()
     }
 
-    /// An open batch.
+    /// An open batch, or a part of it.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn batch(&self, id: BatchId) -> Result<Option<Unfinished>, LedgerError> {
+    pub fn batch(&self, id: PartId) -> Result<Option<Unfinished>, LedgerError> {
         let record = self.writer.store().get(BATCHES, batch_key(id).as_slice(), <[u8]>::to_vec)?;
         record.map(|bytes| self.restore(id, &bytes)).transpose()
     }
 
-    /// Where the tasks of a batch stand, by place.
+    /// Where the tasks of a part stand, by place; those that another part took are not among them.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn states(&self, id: BatchId) -> Result<BTreeMap<u16, TaskState>, LedgerError> {
+    pub fn states(&self, id: PartId) -> Result<BTreeMap<u16, TaskState>, LedgerError> {
         let lines = self.writer.store().read(|tx| {
-            let (from, to) = (task_key(id, 0), task_key(id, u16::MAX));
+            let (from, to) = (task_key(id.batch, 0), task_key(id.batch, u16::MAX));
             let table = tx.open_table(TASKS)?;
             table
                 .range(from.as_slice()..=to.as_slice())?
                 .map(|line| Ok(line?.1.value().to_vec()))
                 .collect::<Result<Vec<_>, redb::Error>>()
         })?;
-        lines.iter().map(|line| decode::<TaskRecord>(line).map(|task| (task.place, task.state))).collect()
+        let tasks = lines.iter().map(|line| decode::<TaskRecord>(line)).collect::<Result<Vec<_>, _>>()?;
+        Ok(tasks.into_iter().filter(|task| task.part == id.part).map(|task| (task.place, task.state)).collect())
     }
 
-    /// All open batches, for the start.
+    /// All open batches and parts, for the start.
     ///
     /// # Errors
     /// When one cannot be read.
@@ -345,13 +381,14 @@ impl Ledger {
         tasks(self.writer.store())
     }
 
-    fn restore(&self, id: BatchId, bytes: &[u8]) -> Result<Unfinished, LedgerError> {
+    fn restore(&self, id: PartId, bytes: &[u8]) -> Result<Unfinished, LedgerError> {
         let record: BatchRecord = decode(bytes)?;
         let proposed = wire::decode_batch(&record.wire).map_err(|e| LedgerError::Record(e.to_string()))?;
-        let batch = Arc::new(Batch::new(&self.domain, id, proposed, record.seen_ms));
-        let certified = record.certificate.map(|certificate| restore_certificate(&batch, &certificate)).transpose()?;
+        let batch = Arc::new(Batch::new(&self.domain, id.batch, proposed, record.seen_ms));
+        let certified = record.certificate.map(|certificate| restore_certificate(&batch, id.part, &certificate)).transpose()?;
         Ok(Unfinished {
             batch,
+            part: id.part,
             certified: certified.map(Arc::new),
             submission: record.submission,
             since_block: record.since_block,
@@ -388,25 +425,31 @@ fn tasks(store: &Store) -> Result<Vec<TaskRecord>, LedgerError> {
     lines.iter().map(|line| decode(line)).collect()
 }
 
+impl Unfinished {
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> PartId {
+        PartId { batch: self.batch.id, part: self.part }
+    }
+}
+
 impl Index {
-    fn add(&mut self, batch: &Batch) {
-        let end = batch.valid_until();
-        self.by_end.insert((end, batch.id));
-        self.open.insert(batch.id, (end, batch.hashes.len()));
-        for (place, hash) in (0u16..).zip(&batch.hashes) {
-            self.by_operation.entry(*hash).or_default().insert((batch.id, place));
+    fn add(&mut self, id: PartId, end: u64, place: u16, hash: B256) {
+        if self.by_operation.entry(hash).or_default().insert((id.batch, place)) {
+            self.by_end.insert((end, id));
+            self.open.entry(id).or_insert((end, 0)).1 += 1;
         }
     }
 
-    fn remove(&mut self, hash: B256, id: BatchId, place: u16) {
+    fn remove(&mut self, id: PartId, place: u16, hash: B256) {
         let Some(places) = self.by_operation.get_mut(&hash) else { return };
-        if !places.remove(&(id, place)) {
+        if !places.remove(&(id.batch, place)) {
             return;
         }
         if places.is_empty() {
             self.by_operation.remove(&hash);
         }
-        // The batch is open for as long as one of its tasks is.
+        // A part is open for as long as one of its tasks is.
         if let Some((end, tasks)) = self.open.get_mut(&id) {
             *tasks = tasks.saturating_sub(1);
             if *tasks == 0 {

@@ -88,6 +88,9 @@ pub struct TaskRecord {
     pub batch: BatchId,
     /// Its place there.
     pub place: u16,
+    /// Which part of the batch it belongs to; 0 until another part took it.
+    #[serde(default)]
+    pub part: u16,
     /// The slot it was proposed in.
     pub slot: Slot,
     /// What is executed.
@@ -116,7 +119,7 @@ pub struct CertificateRecord {
     pub signature: Bytes,
 }
 
-/// A batch that is not wholly ended.
+/// A batch, or a part of it, that is not wholly ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchRecord {
     /// Its bytes, as gossiped.

@@ -140,6 +140,7 @@ mod tests {
     fn certified() -> Certified {
         Certified {
             batch: batch(0, 4),
+            part: 0,
             verdicts: VerdictVector::from_bytes(&[0, 255, 3, 0]).unwrap(),
             signers: vec![0, 2, 9],
             members: 10,

@@ -113,7 +113,7 @@ impl Handler for Submit {
     async fn handle(&self, order: Order, _deadline: Deadline) -> Outcome {
         match order {
             Order::Submit { certified, attempt } => {
-                let id = certified.batch.id;
+                let id = certified.id();
                 match self.submit(&certified, attempt).await {
                     Ok(submission) => {
                         count("sent");
@@ -151,7 +151,7 @@ impl Submit {
             let signed = self.account.sign(turn.nonce(), payload, fees, now_ms, false).ok_or(Failure::Key)?;
             submission.signed.push(signed.clone());
             // On the disk first: from here on a crash sends these bytes again, or finds them mined.
-            self.ledger.submit(certified.batch.id, &submission).await?;
+            self.ledger.submit(certified.id(), &submission).await?;
             match self.send(&signed).await {
                 Handed::NonceTaken => {
                     turn.stale();
@@ -163,13 +163,13 @@ impl Submit {
             }
             turn.used();
             if submission.stage == Stage::Sent
-                && let Err(error) = self.ledger.submit(certified.batch.id, &submission).await
+                && let Err(error) = self.ledger.submit(certified.id(), &submission).await
             {
                 // It is on its way; that it was prepared is on the disk, and a restart would send it again.
-                tracing::error!(batch = %certified.batch.id, %error, "cannot record that a transaction was sent");
+                tracing::error!(batch = %certified.id(), %error, "cannot record that a transaction was sent");
             }
             tracing::info!(
-                batch = %certified.batch.id, slot = certified.batch.slot(), attempt, nonce = submission.nonce, gas,
+                batch = %certified.id(), slot = certified.batch.slot(), attempt, nonce = submission.nonce, gas,
                 max_fee_wei = fees.max, tx = %signed.hash, "submitted"
             );
             return Ok(submission);
@@ -225,7 +225,7 @@ impl Submit {
     }
 
     async fn replace(&self, mut flight: InFlight) -> Outcome {
-        let id = flight.certified.batch.id;
+        let id = flight.certified.id();
         let Some(last) = flight.submission.signed.last().cloned() else {
             self.watch(Watch::Flight(flight)).await;
             return "not_replaced";
