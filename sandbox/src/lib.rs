@@ -37,6 +37,7 @@ mod job;
 mod limits;
 mod message;
 mod outcome;
+mod protections;
 mod sandbox;
 mod zygote;
 
@@ -44,5 +45,6 @@ pub use engine_id::engine_id;
 pub use job::{Input, Job, ReadAnswer, ReadReply, ReadRequest, Reads};
 pub use limits::{Limits, SandboxConfig};
 pub use outcome::{Call, Outcome, Report};
+pub use protections::{Protection, Protections, protections};
 pub use sandbox::{Busy, Sandbox, SandboxError};
 pub use zygote::enter_if_zygote;
