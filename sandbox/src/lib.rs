@@ -38,13 +38,16 @@ mod limits;
 mod message;
 mod outcome;
 mod protections;
+mod read;
 mod sandbox;
 mod zygote;
 
+pub use engine::compile_module;
 pub use engine_id::engine_id;
 pub use job::{Input, Job, ReadAnswer, ReadReply, ReadRequest, Reads};
 pub use limits::{Limits, SandboxConfig};
 pub use outcome::{Call, Outcome, Report};
 pub use protections::{Protection, Protections, protections};
+pub use read::{BLOCK_FIELDS, LOG_ALTERNATIVES, LOG_FIELDS, LOG_RANGE_BLOCKS, Read, ReadError};
 pub use sandbox::{Busy, Sandbox, SandboxError};
 pub use zygote::enter_if_zygote;
