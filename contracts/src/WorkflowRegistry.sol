@@ -2,7 +2,15 @@
 pragma solidity 0.8.37;
 
 import {CodeStore} from "./CodeStore.sol";
-import {IWorkflowRegistry, Workflow, Trigger, Policy} from "./interfaces/IWorkflowRegistry.sol";
+import {
+    IWorkflowRegistry,
+    Workflow,
+    Trigger,
+    EventTrigger,
+    ConditionTrigger,
+    LimitTrigger,
+    Policy
+} from "./interfaces/IWorkflowRegistry.sol";
 
 /// @title Published code, session policies and workflows.
 /// @notice Content is addressed by its keccak256 and kept as contract code, so every operator can fetch and check it by any node.
@@ -18,8 +26,18 @@ contract WorkflowRegistry is IWorkflowRegistry {
     /// @notice Bytes of a cron schedule.
     uint256 public constant MAX_SCHEDULE = 128;
 
+    /// @notice Bytes of an event's or a condition's data: eight of them and the arguments still fit one stored record.
+    uint256 public constant MAX_TRIGGER = 1536;
+
     uint8 public constant TRIGGER_INTERVAL = 0;
     uint8 public constant TRIGGER_CRON = 1;
+    uint8 public constant TRIGGER_EVENT = 2;
+    uint8 public constant TRIGGER_CONDITION = 3;
+    uint8 public constant TRIGGER_LIMIT = 4;
+
+    uint8 private constant COMPARISONS = 7;
+    uint8 private constant COMPARISON_ONE_OF = 6;
+    uint8 private constant RESULTS = 3;
 
     struct Record {
         address account;
@@ -151,7 +169,23 @@ contract WorkflowRegistry is IWorkflowRegistry {
         }
     }
 
-    function _checkTrigger(uint256 index, Trigger calldata trigger) private pure {
+    /// @inheritdoc IWorkflowRegistry
+    function decodeEventTrigger(bytes calldata data) external pure returns (EventTrigger memory) {
+        return abi.decode(data, (EventTrigger));
+    }
+
+    /// @inheritdoc IWorkflowRegistry
+    function decodeConditionTrigger(bytes calldata data) external pure returns (ConditionTrigger memory) {
+        return abi.decode(data, (ConditionTrigger));
+    }
+
+    /// @inheritdoc IWorkflowRegistry
+    function decodeLimitTrigger(bytes calldata data) external pure returns (LimitTrigger memory) {
+        return abi.decode(data, (LimitTrigger));
+    }
+
+    /// Shapes and ranges. Whether the data says more, or can ever fire, operators see.
+    function _checkTrigger(uint256 index, Trigger calldata trigger) private view {
         bytes calldata data = trigger.data;
         if (trigger.kind == TRIGGER_INTERVAL) {
             require(data.length == 64, TriggerMalformed(index));
@@ -159,6 +193,32 @@ contract WorkflowRegistry is IWorkflowRegistry {
             require(everySlots <= type(uint64).max && phase < everySlots, TriggerMalformed(index));
         } else if (trigger.kind == TRIGGER_CRON) {
             require(data.length <= MAX_SCHEDULE && _fields(data) == 5, TriggerMalformed(index));
+        } else if (trigger.kind == TRIGGER_EVENT) {
+            require(data.length <= MAX_TRIGGER, TriggerMalformed(index));
+            try this.decodeEventTrigger(data) returns (EventTrigger memory decoded) {
+                require(decoded.signature != 0 && decoded.topics.length <= 3, TriggerMalformed(index));
+            } catch {
+                revert TriggerMalformed(index);
+            }
+        } else if (trigger.kind == TRIGGER_CONDITION) {
+            require(data.length <= MAX_TRIGGER, TriggerMalformed(index));
+            try this.decodeConditionTrigger(data) returns (ConditionTrigger memory decoded) {
+                uint256 operands = decoded.operands.length;
+                require(
+                    decoded.result < RESULTS && decoded.comparison < COMPARISONS && operands != 0
+                        && (operands == 1 || decoded.comparison == COMPARISON_ONE_OF),
+                    TriggerMalformed(index)
+                );
+            } catch {
+                revert TriggerMalformed(index);
+            }
+        } else if (trigger.kind == TRIGGER_LIMIT) {
+            require(data.length == 64, TriggerMalformed(index));
+            (uint256 count_, uint256 interval) = abi.decode(data, (uint256, uint256));
+            require(
+                count_ <= type(uint64).max && interval <= type(uint64).max && (count_ | interval) != 0,
+                TriggerMalformed(index)
+            );
         } else {
             revert TriggerKindUnknown(index, trigger.kind);
         }

@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {IWorkflowRegistry, Workflow, Trigger, Policy, Rule} from "../src/interfaces/IWorkflowRegistry.sol";
+import {
+    IWorkflowRegistry,
+    Workflow,
+    Trigger,
+    EventTrigger,
+    ConditionTrigger,
+    LimitTrigger,
+    Policy,
+    Rule
+} from "../src/interfaces/IWorkflowRegistry.sol";
 import "./Vm.sol";
 
 contract RegistryTest {
@@ -124,8 +133,8 @@ contract RegistryTest {
         w.triggers = new Trigger[](9);
         refused(w, abi.encodeWithSelector(IWorkflowRegistry.TriggerCount.selector, 9, 8));
         w = workflow();
-        w.triggers[1].kind = 2;
-        refused(w, abi.encodeWithSelector(IWorkflowRegistry.TriggerKindUnknown.selector, 1, 2));
+        w.triggers[1].kind = 5;
+        refused(w, abi.encodeWithSelector(IWorkflowRegistry.TriggerKindUnknown.selector, 1, 5));
     }
 
     function test_bad_triggers() public {
@@ -147,6 +156,84 @@ contract RegistryTest {
             refused(w, malformed);
         }
         w.triggers[0] = Trigger(1, "  0  12 * * 1 ");
+        registry.publish(w);
+    }
+
+    function anEvent() internal pure returns (EventTrigger memory e) {
+        e = EventTrigger(1, address(9), keccak256("Transfer(address,address,uint256)"), new bytes32[][](2));
+        e.topics[1] = new bytes32[](1);
+        e.topics[1][0] = bytes32(uint256(7));
+    }
+
+    function aCondition(uint8 result, uint8 comparison, uint256 operands)
+        internal
+        pure
+        returns (ConditionTrigger memory c)
+    {
+        c = ConditionTrigger(1, address(9), hex"50d25bcd", 0, result, comparison, new bytes[](operands));
+        for (uint256 i = 0; i < operands; ++i) {
+            c.operands[i] = abi.encode(i);
+        }
+    }
+
+    function test_event_condition_and_limit() public {
+        Workflow memory w = workflow();
+        w.triggers = new Trigger[](4);
+        w.triggers[0] = Trigger(2, abi.encode(anEvent()));
+        w.triggers[1] = Trigger(3, abi.encode(aCondition(1, 5, 1)));
+        w.triggers[2] = Trigger(3, abi.encode(aCondition(2, 6, 3)));
+        w.triggers[3] = Trigger(4, abi.encode(LimitTrigger(3, 0)));
+        registry.publish(w);
+        eq(registry.decodeEventTrigger(w.triggers[0].data).topics[1][0], bytes32(uint256(7)), "event");
+        eq(registry.decodeConditionTrigger(w.triggers[2].data).operands.length, 3, "condition");
+        eq(registry.decodeLimitTrigger(w.triggers[3].data).count, 3, "limit");
+    }
+
+    function test_bad_event_condition_and_limit() public {
+        bytes memory malformed = abi.encodeWithSelector(IWorkflowRegistry.TriggerMalformed.selector, 0);
+        EventTrigger memory unnamed = anEvent();
+        unnamed.signature = 0;
+        EventTrigger memory wide = anEvent();
+        wide.topics = new bytes32[][](4);
+        EventTrigger memory large = anEvent();
+        large.topics[0] = new bytes32[](48);
+        bytes[4] memory events = [abi.encode(unnamed), abi.encode(wide), abi.encode(large), bytes(hex"1234")];
+        Workflow memory w = workflow();
+        for (uint256 i = 0; i < events.length; ++i) {
+            w.triggers[0] = Trigger(2, events[i]);
+            refused(w, malformed);
+        }
+        bytes[6] memory conditions = [
+            abi.encode(aCondition(3, 0, 1)),
+            abi.encode(aCondition(0, 7, 1)),
+            abi.encode(aCondition(0, 0, 0)),
+            abi.encode(aCondition(0, 0, 2)),
+            abi.encode(aCondition(0, 6, 40)),
+            bytes("short")
+        ];
+        for (uint256 i = 0; i < conditions.length; ++i) {
+            w.triggers[0] = Trigger(3, conditions[i]);
+            refused(w, malformed);
+        }
+        bytes[3] memory limits = [abi.encode(0, 0), abi.encode(uint256(1) << 64, 0), bytes("short")];
+        for (uint256 i = 0; i < limits.length; ++i) {
+            w.triggers[0] = Trigger(4, limits[i]);
+            refused(w, malformed);
+        }
+    }
+
+    /// Eight of the largest triggers and the largest arguments: the record must still fit one contract's code.
+    function test_the_largest_workflow() public {
+        Workflow memory w = workflow();
+        w.args = new bytes(8192);
+        w.triggers = new Trigger[](8);
+        EventTrigger memory e = anEvent();
+        e.topics[0] = new bytes32[](37);
+        bytes memory data = abi.encode(e);
+        check(data.length == 1536, "the largest");
+        for (uint256 i = 0; i < w.triggers.length; ++i) {
+            w.triggers[i] = Trigger(2, data);
+        }
         registry.publish(w);
     }
 }

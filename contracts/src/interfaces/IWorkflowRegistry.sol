@@ -3,10 +3,51 @@ pragma solidity 0.8.37;
 
 /// @notice When a workflow is due. Triggers of a workflow are combined with AND.
 /// @param kind 0 interval: data = abi.encode(uint64 everySlots, uint64 phase), everySlots > 0, phase < everySlots;
-///             1 cron: data = UTF-8 schedule of five fields, UTC
+///             1 cron: data = UTF-8 schedule of five fields, UTC;
+///             2 event: data = abi.encode(EventTrigger);
+///             3 condition: data = abi.encode(ConditionTrigger);
+///             4 limit: data = abi.encode(LimitTrigger); it fires never by itself
 struct Trigger {
     uint8 kind;
     bytes data;
+}
+
+/// @notice Fires when a contract emitted a log.
+/// @param chainId EIP-155 id of the chain, one that the network's operators read
+/// @param emitter who emits
+/// @param signature topic 0: keccak256 of the event's canonical signature
+/// @param topics for topics 1 to 3 the accepted values of each; none: any
+struct EventTrigger {
+    uint64 chainId;
+    address emitter;
+    bytes32 signature;
+    bytes32[][] topics;
+}
+
+/// @notice Fires when what a view function returns compares as wanted.
+/// @param chainId EIP-155 id of the chain, one that the network's operators read
+/// @param target the contract that is called
+/// @param data call data
+/// @param position which of the returned head words is compared, from 0
+/// @param result how that word is read: 0 unsigned, 1 signed, 2 as the offset of bytes or a string
+/// @param comparison 0 equal, 1 greater than, 2 less than, 3 greater or equal, 4 less or equal, 5 not equal, 6 one of
+/// @param operands what it is compared with: one, or several for 6; 32 bytes each, for result 2 any bytes
+struct ConditionTrigger {
+    uint64 chainId;
+    address target;
+    bytes data;
+    uint8 position;
+    uint8 result;
+    uint8 comparison;
+    bytes[] operands;
+}
+
+/// @notice How often a workflow executes at most. Zero: no such limit; one of both is set.
+/// @param count executions, ever
+/// @param interval seconds between the slots of two executions
+struct LimitTrigger {
+    uint64 count;
+    uint64 interval;
 }
 
 /// @notice A published workflow.
@@ -80,6 +121,15 @@ interface IWorkflowRegistry {
 
     /// @notice Decodes a policy, so that its shape is part of the ABI. Reverts when malformed.
     function decodePolicy(bytes calldata policy) external pure returns (Policy memory);
+
+    /// @notice Decodes an event trigger, so that its shape is part of the ABI. Reverts when malformed.
+    function decodeEventTrigger(bytes calldata data) external pure returns (EventTrigger memory);
+
+    /// @notice Decodes a condition trigger, so that its shape is part of the ABI. Reverts when malformed.
+    function decodeConditionTrigger(bytes calldata data) external pure returns (ConditionTrigger memory);
+
+    /// @notice Decodes a limit, so that its shape is part of the ABI. Reverts when malformed.
+    function decodeLimitTrigger(bytes calldata data) external pure returns (LimitTrigger memory);
 
     /// @notice Publishes a workflow of the calling account.
     /// @return id numbered from 1
