@@ -14,5 +14,6 @@ pub mod metrics;
 pub mod node;
 pub mod pipeline;
 pub mod propose;
+pub mod run;
 pub mod simulate;
 pub mod slot;

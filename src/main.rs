@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use ditto_core::chain::Rpc;
-use ditto_core::clock::SystemClock;
-use ditto_core::telemetry::log;
+use ditto_core::telemetry::catalog::{catalog, table};
 use ditto_operator::config::OperatorConfig;
-use ditto_operator::node::{Keys, Node};
-use tokio::signal::unix::{SignalKind, signal};
+use ditto_operator::node::Keys;
+use ditto_operator::{metrics, run};
 
 /// Runs an operator of the Ditto network.
 #[derive(Parser)]
@@ -28,6 +27,19 @@ enum Command {
     Config {
         #[command(subcommand)]
         what: ConfigCommand,
+    },
+    /// Prints what the operator measures, as a Markdown table.
+    Metrics,
+    /// Prints completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Writes the man pages, for packages.
+    #[command(hide = true)]
+    Man {
+        /// Where to; must exist.
+        directory: PathBuf,
     },
     /// Prints the public keys that belong to the configured secrets, for registration.
     Keys(Source),
@@ -77,7 +89,16 @@ fn main() -> ExitCode {
 
 fn act(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Run(source) => run(source.load()?),
+        Command::Run(source) => run::run(|| source.load()),
+        Command::Metrics => {
+            print!("{}", table(&catalog(metrics::describe_all)));
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "ditto-operator", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Man { directory } => Ok(clap_mangen::generate_to(Cli::command(), directory)?),
         Command::Config { what: ConfigCommand::Check(source) } => {
             let config = source.load()?;
             Keys::load(&config)?;
@@ -98,34 +119,4 @@ fn act(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
     }
-}
-
-fn run(config: OperatorConfig) -> anyhow::Result<()> {
-    log::install(&config.telemetry.log)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let stopped = async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        tokio::pin!(stopped);
-        // A signal also ends an operator that still waits for its chain.
-        let node = tokio::select! {
-            node = Node::start(config, Arc::new(SystemClock), None) => node?,
-            () = &mut stopped => return Ok(()),
-        };
-        tracing::info!("running");
-        let fault = tokio::select! {
-            () = stopped => None,
-            stage = node.fault() => Some(stage),
-        };
-        node.shutdown().await;
-        match fault {
-            Some(stage) => anyhow::bail!("{stage} ended by itself; see the log above"),
-            None => Ok(()),
-        }
-    })
 }

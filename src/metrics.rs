@@ -1,6 +1,15 @@
 //! What the operator measures beside its stages, with units and help texts.
 
+use ditto_core::{stage, store, telemetry};
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// Describes everything that an operator exports: its own metrics, its stages', its store's and its process's.
+pub fn describe_all() {
+    telemetry::describe();
+    stage::describe();
+    store::describe();
+    describe();
+}
 
 /// Describes every metric that the operator's own code records.
 pub fn describe() {

@@ -15,7 +15,7 @@ use ditto_core::operators::OperatorSet;
 use ditto_core::p2p::{self, Event, Network, Transport};
 use ditto_core::stage::Pipeline;
 use ditto_core::store::{Store, StoreIdentity, Writer};
-use ditto_core::telemetry::{Metrics, Readiness, Serving, serve};
+use ditto_core::telemetry::{Metrics, Readiness, Serving, serve, supervisor};
 use ditto_sandbox::Sandbox;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -100,7 +100,7 @@ impl Node {
         let board = Arc::new(Board::default());
         let clock = SlotClock::new(config.network.schedule(), clock);
         let status = status(&config, &clock, &board, &keys);
-        let serving = serve(&config.telemetry, metrics, readiness, status).await?;
+        let serving = serve(&config.telemetry, metrics, readiness.clone(), status).await?;
 
         let mut chains = BTreeMap::new();
         let mut heads = BTreeMap::new();
@@ -113,6 +113,8 @@ impl Node {
         // The sandbox's zygotes are made while the chain is waited for.
         let sandbox = Sandbox::start(config.sandbox.clone())?;
         let journal = journal(&config, &keys)?;
+        // What the operator has to mend was mended; what is waited for now comes by itself.
+        supervisor::up(readiness, stop.clone());
 
         let sets = SetReader::new(target, contracts.obls, config.network.set_settles_blocks);
         let admitted = AcceptedSets::new();

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use ditto_aggregator::config::AggregatorConfig;
 use ditto_aggregator::ledger::{self, TaskRecord, TaskState};
 use ditto_aggregator::node;
+use ditto_core::telemetry::catalog::{catalog, table};
+use ditto_core::telemetry::reload::InForce;
 use ditto_core::telemetry::{Metrics, log};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +30,19 @@ enum Command {
     Config {
         #[command(subcommand)]
         what: ConfigCommand,
+    },
+    /// Print what the aggregator measures, as a Markdown table.
+    Metrics,
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Write the man pages, for packages.
+    #[command(hide = true)]
+    Man {
+        /// Where to; must exist.
+        directory: PathBuf,
     },
     /// List what became of every proposed task (the aggregator must not be running on the same ledger).
     Ledger {
@@ -72,6 +88,17 @@ fn main() -> ExitCode {
         Command::Run(source) => run(&source),
         Command::Config { what: ConfigCommand::Check(source) } => check(&source),
         Command::Config { what: ConfigCommand::Show(source) } => show(&source),
+        Command::Metrics => {
+            print!("{}", table(&catalog(ditto_aggregator::report::describe_all)));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "ditto-aggregator", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { directory } => {
+            clap_mangen::generate_to(Cli::command(), directory).map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
+        }
         Command::Ledger { source, json } => list(&source, json),
     };
     match done {
@@ -87,21 +114,23 @@ fn main() -> ExitCode {
 fn run(source: &Source) -> anyhow::Result<ExitCode> {
     let config = source.load()?;
     let signer = config.submitter()?;
-    log::install(&config.telemetry.log)?;
+    let mut in_force = InForce::new(&config, log::install(&config.telemetry.log)?);
     let metrics = Metrics::install("ditto-aggregator", env!("CARGO_PKG_VERSION"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let clean = runtime.block_on(async {
         let stop = CancellationToken::new();
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let stopping = stop.clone();
-        tokio::spawn(async move {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let running = node::run(config, signer, metrics, stop.clone());
+        tokio::pin!(running);
+        loop {
             tokio::select! {
-                _ = term.recv() => {}
-                _ = int.recv() => {}
+                clean = &mut running => return anyhow::Ok(clean?),
+                _ = term.recv() => stop.cancel(),
+                _ = int.recv() => stop.cancel(),
+                _ = hangup.recv() => in_force.reload(|| source.load(), |config| &config.telemetry.log),
             }
-            stopping.cancel();
-        });
-        anyhow::Ok(node::run(config, signer, metrics, stop).await?)
+        }
     })?;
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }

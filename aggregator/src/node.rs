@@ -9,7 +9,7 @@ use ditto_core::chain::{ContractsConfig, Heads, Rpc, RpcConfigError};
 use ditto_core::clock::{SlotClock, SystemClock};
 use ditto_core::p2p::{self, KeyFileError, Network, P2pError};
 use ditto_core::stage::{Depths, PoolError};
-use ditto_core::telemetry::{self, Check, Metrics, Readiness, Serving, StatusFn, TelemetryError};
+use ditto_core::telemetry::{self, Check, Metrics, Readiness, Serving, StatusFn, TelemetryError, supervisor};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -144,12 +144,14 @@ pub async fn run(
         report: report.clone(),
     })?;
     let status = status(about, clock, governance, heads, network, ledger, report, pipeline.depths());
-    let serving = telemetry::serve(&telemetry_config, metrics, readiness, status).await?;
+    let serving = telemetry::serve(&telemetry_config, metrics, readiness.clone(), status).await?;
+    supervisor::up(readiness, around.clone());
 
     tokio::select! {
         () = stop.cancelled() => tracing::info!("stopping: what is under way is finished first"),
         ended = pipeline.first_to_end() => tracing::error!(stage = ended, "a stage ended by itself; stopping"),
     }
+    supervisor::stopping();
     let drained = pipeline.shutdown().await;
     peers.cancel();
     around.cancel();

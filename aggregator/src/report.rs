@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ditto_core::clock::{Slot, SlotSchedule};
+use ditto_core::{stage, store, telemetry};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -106,6 +107,14 @@ impl Report {
             slots.pop_first();
         }
     }
+}
+
+/// Describes everything that an aggregator exports: its own metrics, its stages', its store's and its process's.
+pub fn describe_all() {
+    telemetry::describe();
+    stage::describe();
+    store::describe();
+    describe();
 }
 
 fn describe() {

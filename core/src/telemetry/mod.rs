@@ -19,6 +19,7 @@ mod http;
 pub mod log;
 mod process;
 mod recorder;
+pub mod reload;
 pub mod supervisor;
 
 pub use config::{LogConfig, LogFormat, TelemetryConfig};
