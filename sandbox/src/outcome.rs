@@ -53,6 +53,23 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every [`Outcome::kind`], in the order of declaration.
+    pub const KINDS: [&'static str; 13] = [
+        "calls",
+        "nothing_to_do",
+        "threw",
+        "timed_out",
+        "out_of_memory",
+        "too_many_reads",
+        "output_too_large",
+        "code_too_large",
+        "forbidden_import",
+        "unsupported_chain",
+        "read_failed",
+        "bad_output",
+        "crashed",
+    ];
+
     /// A fixed snake_case name, for metrics.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -107,5 +124,33 @@ impl Report {
             cpu: Duration::ZERO,
             peak_memory_bytes: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_listed_once() {
+        let all = [
+            Outcome::Calls(Vec::new()),
+            Outcome::NothingToDo,
+            Outcome::Threw { message: String::new(), line: None },
+            Outcome::TimedOut,
+            Outcome::OutOfMemory,
+            Outcome::TooManyReads,
+            Outcome::OutputTooLarge,
+            Outcome::CodeTooLarge,
+            Outcome::ForbiddenImport { specifier: String::new() },
+            Outcome::UnsupportedChain { id: 0 },
+            Outcome::ReadFailed,
+            Outcome::BadOutput { message: String::new() },
+            Outcome::Crashed,
+        ];
+        assert_eq!(all.each_ref().map(Outcome::kind), Outcome::KINDS);
+        // What a machine may be to blame for, and nothing else, is no verdict.
+        let trouble: Vec<_> = all.iter().filter(|outcome| outcome.trouble()).map(Outcome::kind).collect();
+        assert_eq!(trouble, ["timed_out", "out_of_memory", "read_failed", "crashed"]);
     }
 }

@@ -49,7 +49,7 @@ fn generate(source: &str, look: Option<Look<'_>>) -> Result<String, Outcome> {
         return Err(refused(source, "import.meta is not available in a workflow", Some(span.start as usize)));
     }
     let mut program = parsed.program;
-    let analysed = SemanticBuilder::new().with_enum_eval(true).build(&program);
+    let analysed = SemanticBuilder::new().with_enum_eval(true).with_check_syntax_error(true).build(&program);
     if let Some(problem) = analysed.diagnostics.first() {
         let offset = problem.labels.first().map(|label| label.offset() as usize);
         return Err(refused(source, &problem.message, offset));

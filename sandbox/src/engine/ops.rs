@@ -194,6 +194,10 @@ fn calls(detail: &str) -> Result<Outcome, String> {
     if list.iter().map(|(_, _, data)| 52 + data.len() / 2).sum::<usize>() > limit {
         return Ok(Outcome::OutputTooLarge);
     }
+    if list.is_empty() {
+        // Something that said it has elements and then had none.
+        return Ok(Outcome::NothingToDo);
+    }
     let mut calls = Vec::with_capacity(list.len());
     for (to, value, data) in list {
         calls.push(Call {

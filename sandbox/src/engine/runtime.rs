@@ -130,7 +130,13 @@ impl Engine {
         let Some(module) = module.filter(|module| module.instantiate_module(scope, resolve) == Some(true)) else {
             if !scope.is_execution_terminating() {
                 let message = caught(scope).unwrap_or_else(|| "the module does not load".into());
-                ops::end_threw(message, None);
+                // What the engine refuses and the compiler let pass; its first frame is where it is written.
+                let place = scope.exception().and_then(|exception| {
+                    let stack = v8::String::new(scope, "stack")?;
+                    v8::Local::<v8::Object>::try_from(exception).ok()?.get(scope, stack.into())?;
+                    lines::place_of(scope, exception)
+                });
+                ops::end_threw(message, place);
             }
             return None;
         };

@@ -70,5 +70,39 @@
       }
     }
   }
+
+  // The SDK runs among a workflow's code, and what it calls must be the language's. So nothing is added to a built-in, and
+  // its methods stay what they are. Methods that classes of their own usually replace (an assignment to an inherited
+  // read-only property throws) stay writable on the roots: the SDK calls none of them.
+  const { getOwnPropertyDescriptor, preventExtensions } = Object;
+  const { ownKeys } = Reflect;
+  const roots = new Set([Object.prototype, Function.prototype]);
+  const replaceable = new Set(["constructor", "toString", "toLocaleString", "valueOf", "name", "message"]);
+  const built = new Set(kinds);
+  for (const name of getOwnPropertyNames(globalThis)) {
+    const value = globalThis[name];
+    const descriptor = getOwnPropertyDescriptor(globalThis, name);
+    if (descriptor.configurable) defineProperty(globalThis, name, { writable: false, configurable: false });
+    if (value === null || (typeof value !== "function" && typeof value !== "object") || value === globalThis) continue;
+    built.add(value);
+    if (typeof value.prototype === "object" && value.prototype !== null) {
+      built.add(value.prototype);
+      if (name.endsWith("Error")) roots.add(value.prototype);
+    }
+  }
+  // What no global names: the prototypes of generators, of iterators, and of all typed arrays.
+  const hidden = kinds.map((kind) => kind.prototype).filter((object) => object !== undefined);
+  const some = [[].values(), new Map().values(), new Set().values(), "".matchAll(/a/g), ""[Symbol.iterator](), [].values().map((x) => x)];
+  hidden.push(...some.map(getPrototypeOf), getPrototypeOf(Uint8Array));
+  for (const object of hidden) for (let proto = object; proto !== null; proto = getPrototypeOf(proto)) built.add(proto);
+  built.add(getPrototypeOf(Uint8Array.prototype));
+  for (const object of built) {
+    for (const key of ownKeys(object)) {
+      const descriptor = getOwnPropertyDescriptor(object, key);
+      if (!descriptor.configurable || (roots.has(object) && replaceable.has(key))) continue;
+      defineProperty(object, key, "value" in descriptor ? { writable: false, configurable: false } : { configurable: false });
+    }
+    preventExtensions(object);
+  }
   return left.join(",");
 })();
