@@ -48,10 +48,5 @@ pub fn describe() {
     );
     describe_counter!("ditto_operator_undecodable_total", "Gossiped messages that are no proposal of our version.");
     describe_counter!("ditto_reads_total", "Chain reads of runs, answered from the slot's cache or by the node.");
-    describe_counter!("ditto_rpc_requests_total", "JSON-RPC requests, by chain and endpoint.");
-    describe_counter!("ditto_rpc_failures_total", "JSON-RPC batches that an endpoint did not answer.");
-    describe_histogram!("ditto_rpc_seconds", Unit::Seconds, "Time of a JSON-RPC batch, by chain and endpoint.");
-    describe_histogram!("ditto_rpc_batch_requests", "Requests in a JSON-RPC batch.");
-    describe_gauge!("ditto_chain_head_number", "Number of the latest block seen, by chain.");
-    describe_gauge!("ditto_chain_head_timestamp_seconds", Unit::Seconds, "Time of the latest block seen, by chain.");
+    ditto_core::chain::describe();
 }

@@ -41,6 +41,7 @@ impl Chain {
         let number = |value: &Value| u64::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
         let params = &request["params"];
         let result = match request["method"].as_str().unwrap() {
+            "eth_chainId" => json!("0x1"),
             "eth_getBlockByNumber" => match number(&params[0]) {
                 asked if asked <= self.head => json!({ "hash": self.hash(asked), "timestamp": format!("0x{asked:x}") }),
                 _ => Value::Null,
@@ -127,14 +128,7 @@ impl Node {
         };
         let router = axum::Router::new().route("/", axum::routing::post(answers)).with_state(chain.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let config = ChainConfig {
-            rpc: vec![url],
-            pin_lag_seconds: 1,
-            poll_ms: 250,
-            timeout_ms: 3_000,
-            batch: 100,
-            contracts: None,
-        };
+        let config = ChainConfig::new(vec![url.into()]);
         Self { chain, batcher: Batcher::start(Arc::new(Rpc::new(1, &config).unwrap()), 100) }
     }
 

@@ -1,66 +1,42 @@
 //! Many askers, few requests: what is asked of a chain within a moment goes to its node as one JSON-RPC batch.
 //!
 //! A request in a batch means exactly what it would mean alone. The queue is bounded, and so are the batches under way;
-//! an asker waits for room.
+//! an asker waits for room. What nobody waits for any more is not asked, nor what has waited too long.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, B256, Bytes};
 use alloy::sol_types::SolCall;
-use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::{Request, Rpc, RpcError};
-
-/// How long the first asker waits for others to share its batch: far below a node's own latency.
-const WINDOW: Duration = Duration::from_millis(1);
-/// Requests that may wait for a batch.
-const QUEUE: usize = 4_096;
-/// Batches under way at once; nodes answer a batch serially, so a few keep one busy.
-const IN_FLIGHT: usize = 8;
+use super::{Anchor, Answer, Request, Rpc, RpcError};
 
 /// The gas of every call: a block's worth, below what nodes allow.
 pub const CALL_GAS: &str = "0x1c9c380";
 
-type Answer = Result<Box<RawValue>, RpcError>;
+/// A request, when it was made, and who made it.
+struct Waiting {
+    request: Request,
+    since: Instant,
+    asker: oneshot::Sender<Answer>,
+}
 
 /// A chain's batcher. Cheap to clone; it ends when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Batcher {
     rpc: Arc<Rpc>,
-    queue: mpsc::Sender<(Request, oneshot::Sender<Answer>)>,
+    queue: mpsc::Sender<Waiting>,
 }
 
 impl Batcher {
-    /// Starts batching for this chain. Needs a tokio runtime around it.
+    /// Starts batching for this chain, at most `batch` requests at once and no more than the chain's configuration allows.
+    /// Needs a tokio runtime around it.
     #[must_use]
     pub fn start(rpc: Arc<Rpc>, batch: usize) -> Self {
-        let (queue, mut waiting) = mpsc::channel::<(Request, oneshot::Sender<Answer>)>(QUEUE);
-        let sender = rpc.clone();
-        tokio::spawn(async move {
-            let permits = Arc::new(Semaphore::new(IN_FLIGHT));
-            let mut gathered = Vec::with_capacity(batch);
-            while waiting.recv_many(&mut gathered, batch).await > 0 {
-                tokio::time::sleep(WINDOW).await;
-                while gathered.len() < batch {
-                    let Ok(more) = waiting.try_recv() else { break };
-                    gathered.push(more);
-                }
-                let (requests, askers): (Vec<_>, Vec<_>) = gathered.drain(..).unzip();
-                // The semaphore is never closed.
-                let Ok(permit) = permits.clone().acquire_owned().await else { return };
-                let rpc = sender.clone();
-                tokio::spawn(async move {
-                    metrics::histogram!("ditto_rpc_batch_requests").record(requests.len() as f64);
-                    for (answer, asker) in rpc.ask_all(requests).await.into_iter().zip(askers) {
-                        // An asker that gave up needs no answer.
-                        drop(asker.send(answer));
-                    }
-                    drop(permit);
-                });
-            }
-        });
+        let (queue, waiting) = mpsc::channel(rpc.limits().queue);
+        tokio::spawn(gather(rpc.clone(), batch.clamp(1, rpc.batch()), waiting));
         Self { rpc, queue }
     }
 
@@ -76,8 +52,9 @@ impl Batcher {
     /// As [`Rpc::ask`].
     pub async fn ask(&self, request: Request) -> Answer {
         let (asker, answer) = oneshot::channel();
-        let ended = || RpcError::Shape { chain: self.rpc.chain(), cause: "the batcher has ended".into() };
-        self.queue.send((request, asker)).await.map_err(|_| ended())?;
+        let ended = || RpcError::shape(self.rpc.chain(), "the batcher has ended");
+        let waiting = Waiting { request, since: Instant::now(), asker };
+        self.queue.send(waiting).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
     }
 
@@ -100,10 +77,52 @@ impl Batcher {
         if let (Some(code), Some(list)) = (code_at_to, params.as_array_mut()) {
             list.push(serde_json::json!({ to.to_string(): { "code": code } }));
         }
-        let shape = |cause: String| RpcError::Shape { chain: self.rpc.chain(), cause };
-        let answer = self.ask(Request { method: "eth_call", params: params.to_string() }).await?;
+        let shape = |cause: String| RpcError::shape(self.rpc.chain(), cause);
+        let answer = self.ask(Request::new("eth_call", &params).anchored(Anchor::Hash(block))).await?;
         let returned: Bytes = serde_json::from_str(answer.get()).map_err(|error| shape(error.to_string()))?;
         C::abi_decode_returns(&returned)
             .map_err(|error| shape(format!("{} of {to} returned {} bytes: {error}", C::SIGNATURE, returned.len())))
+    }
+}
+
+/// Gathers batches until every clone of the batcher is gone.
+async fn gather(rpc: Arc<Rpc>, batch: usize, mut queue: mpsc::Receiver<Waiting>) {
+    let limits = *rpc.limits();
+    let (window, patience) = (Duration::from_micros(limits.batch_wait_us), Duration::from_millis(limits.patience_ms));
+    let permits = Arc::new(Semaphore::new(limits.concurrency.saturating_mul(rpc.width())));
+    let mut gathered = Vec::with_capacity(batch);
+    while queue.recv_many(&mut gathered, batch).await > 0 {
+        tokio::time::sleep(window).await;
+        while gathered.len() < batch {
+            let Ok(more) = queue.try_recv() else { break };
+            gathered.push(more);
+        }
+        // What is of different blocks may go to different endpoints, and must not wait for each other.
+        let mut by_block: BTreeMap<Option<B256>, (Vec<Request>, Vec<oneshot::Sender<Answer>>)> = BTreeMap::new();
+        for waiting in gathered.drain(..) {
+            if waiting.asker.is_closed() {
+                continue;
+            }
+            if waiting.since.elapsed() > patience {
+                // Whoever gave up meanwhile needs no answer.
+                drop(waiting.asker.send(Err(RpcError::Late { chain: rpc.chain() })));
+                continue;
+            }
+            let (requests, askers) = by_block.entry(waiting.request.anchor.hash()).or_default();
+            requests.push(waiting.request);
+            askers.push(waiting.asker);
+        }
+        for (requests, askers) in by_block.into_values() {
+            // The semaphore is never closed.
+            let Ok(permit) = permits.clone().acquire_owned().await else { return };
+            let rpc = rpc.clone();
+            tokio::spawn(async move {
+                metrics::histogram!("ditto_rpc_batch_requests").record(requests.len() as f64);
+                for (answer, asker) in rpc.ask_all(requests).await.into_iter().zip(askers) {
+                    drop(asker.send(answer));
+                }
+                drop(permit);
+            });
+        }
     }
 }

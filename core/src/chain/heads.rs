@@ -8,12 +8,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alloy::eips::BlockNumHash;
 use alloy::primitives::B256;
+use backon::{BackoffBuilder, ExponentialBuilder};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Request, Rpc, RpcError};
+
+/// Longest pause between two looks while no node answers.
+const DOWN: Duration = Duration::from_secs(2);
+/// How long the others' block is waited for before looking again, when ours was outvoted.
+const OUTVOTED: Duration = Duration::from_millis(100);
 
 /// How many blocks are kept: more than a slot and its lag on any chain, few enough to walk back over in a reorg.
 const KEPT: u64 = 256;
@@ -63,6 +70,7 @@ impl From<RawHead> for Head {
 /// The recent heads of a chain. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Heads {
+    rpc: Arc<Rpc>,
     seen: watch::Receiver<Arc<BTreeMap<u64, Head>>>,
 }
 
@@ -71,13 +79,17 @@ impl Heads {
     #[must_use]
     pub fn follow(rpc: Arc<Rpc>, poll: Duration, stop: CancellationToken) -> Self {
         let (publish, seen) = watch::channel(Arc::new(BTreeMap::new()));
+        let following = Self { rpc: rpc.clone(), seen };
         tokio::spawn(async move {
-            let mut down = false;
             let mut blocks = BTreeMap::new();
+            let longer = ExponentialBuilder::new().with_min_delay(poll).with_max_delay(DOWN.max(poll)).with_jitter();
+            // There while the nodes are down.
+            let mut pauses = None;
             loop {
+                let mut pause = poll;
                 match advance(&rpc, &mut blocks).await {
                     Ok(changed) => {
-                        if std::mem::take(&mut down) {
+                        if pauses.take().is_some() {
                             tracing::info!(chain = rpc.chain(), "the node answers again");
                         }
                         if changed && publish.send(Arc::new(blocks.clone())).is_err() {
@@ -85,18 +97,20 @@ impl Heads {
                         }
                     }
                     Err(error) => {
-                        if !std::mem::replace(&mut down, true) {
+                        if pauses.is_none() {
                             tracing::warn!(chain = rpc.chain(), %error, "cannot follow the chain; trying on");
                         }
+                        let pauses = pauses.get_or_insert_with(|| longer.without_max_times().build());
+                        pause = pauses.next().unwrap_or(DOWN);
                     }
                 }
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = tokio::time::sleep(poll) => {}
+                    () = tokio::time::sleep(pause) => {}
                 }
             }
         });
-        Self { seen }
+        following
     }
 
     /// The latest block seen.
@@ -110,18 +124,31 @@ impl Heads {
         self.seen.changed().await.is_ok()
     }
 
-    /// The last block at or before `seconds`, once a later one has been seen. `None` when the following has ended, or
-    /// when every block kept is later. Put a time limit around it: a chain that stands still has no pin.
+    /// The last block at or before `seconds`, once a later one has been seen, and most of the chain's endpoints agree that
+    /// it is ([`Rpc::agree`]). `None` when the following has ended, or when every block kept is later. Put a time limit
+    /// around it: a chain that stands still has no pin.
     pub async fn pin(&self, seconds: u64) -> Option<Head> {
         let mut seen = self.seen.clone();
         loop {
-            {
+            let last = {
                 let blocks = seen.borrow_and_update();
-                if blocks.last_key_value().is_some_and(|(_, head)| head.timestamp > seconds) {
-                    return blocks.values().rev().find(|head| head.timestamp <= seconds).copied();
+                let passed = blocks.last_key_value().is_some_and(|(_, head)| head.timestamp > seconds);
+                passed.then(|| blocks.values().rev().find(|head| head.timestamp <= seconds).copied())
+            };
+            match last {
+                None => seen.changed().await.ok()?,
+                Some(None) => return None,
+                Some(Some(head)) => {
+                    if self.rpc.agree(BlockNumHash { number: head.number, hash: head.hash }).await {
+                        return Some(head);
+                    }
+                    // The endpoint that told of ours is set aside by now; the others' blocks come with the next look.
+                    match tokio::time::timeout(OUTVOTED, seen.changed()).await {
+                        Ok(Err(_ended)) => return None,
+                        Ok(Ok(())) | Err(_) => {}
+                    }
                 }
             }
-            seen.changed().await.ok()?;
         }
     }
 }

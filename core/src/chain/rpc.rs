@@ -1,80 +1,28 @@
-//! JSON-RPC to one chain's nodes, in batches.
+//! JSON-RPC to one chain's endpoints, in batches.
 //!
-//! Several endpoints may be given; a request that fails in transport goes to the next one. Answers that a node gives,
-//! errors among them, are final. Batches are cut to the configured size.
+//! An endpoint is asked in the order of the configuration, unless it rests after failing or is set aside for not having
+//! the block in question. What one does not answer, the next one is asked. An error that an endpoint gives is final for
+//! requests of no particular block; for others it may mean that it lacks the block, so the others are asked as well.
+//! Requests of no particular block that were asked together are answered by one endpoint.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, B256, Bytes};
-use alloy::providers::{DynProvider, Provider, ProviderBuilder};
-use alloy::rpc::client::RpcClient;
 use alloy::sol_types::SolCall;
-use alloy::transports::http::{Http, reqwest};
-use alloy::transports::{RpcError as AlloyError, TransportErrorKind};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::ChainConfig;
+use super::agreement::Agreed;
+use super::endpoint::{Endpoint, Fault};
+use super::exchange::Reply;
+use super::health::{Aside, Rest};
+use super::request::is_rate_limit;
+use super::{Anchor, ChainConfig, Request, RpcError, RpcLimits};
 
-/// One request of a batch.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Request {
-    /// The method, such as `eth_call`.
-    pub method: &'static str,
-    /// The parameters: a JSON array.
-    pub params: String,
-}
-
-impl Request {
-    /// A request with these parameters.
-    #[must_use]
-    pub fn new(method: &'static str, params: &serde_json::Value) -> Self {
-        Self { method, params: params.to_string() }
-    }
-
-    /// An `eth_call` by block hash.
-    #[must_use]
-    pub fn call(to: Address, data: &[u8], block: B256) -> Self {
-        let data = alloy::hex::encode_prefixed(data);
-        Self::new("eth_call", &serde_json::json!([{ "to": to, "data": data }, at(block)]))
-    }
-}
-
-/// Why a request has no result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RpcError {
-    /// The call reverted, with this data.
-    #[error("the call reverted with {0}")]
-    Reverted(Bytes),
-    /// The node answered with an error.
-    #[error("the node of chain {chain} answered {code}: {message}")]
-    Node {
-        /// The chain.
-        chain: u64,
-        /// JSON-RPC error code.
-        code: i64,
-        /// What the node said.
-        message: String,
-    },
-    /// No node answered.
-    #[error("no node of chain {chain} answered (tried {urls}): {cause}")]
-    Transport {
-        /// The chain.
-        chain: u64,
-        /// The hosts tried, without credentials.
-        urls: String,
-        /// What went wrong last.
-        cause: String,
-    },
-    /// The node answered something that is not of the right shape.
-    #[error("the node of chain {chain} gave an answer of the wrong shape: {cause}")]
-    Shape {
-        /// The chain.
-        chain: u64,
-        /// What was wrong.
-        cause: String,
-    },
-}
+/// The result of a request, as JSON.
+pub type Answer = Result<Box<RawValue>, RpcError>;
 
 /// Why the configuration gives no client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,55 +43,84 @@ pub enum RpcConfigError {
         /// Why not.
         cause: String,
     },
+    /// A limit under which nothing could be asked.
+    #[error("chains.{chain}.{field} must be at least {least}")]
+    Limit {
+        /// The chain.
+        chain: u64,
+        /// The field.
+        field: &'static str,
+        /// Its smallest value.
+        least: u64,
+    },
+    /// An endpoint of another chain.
+    #[error("`chains.{expected}.rpc`: the node at {endpoint} is on chain {found}; give a node of chain {expected}")]
+    WrongChain {
+        /// The chain, as configured.
+        expected: u64,
+        /// The endpoint, without credentials.
+        endpoint: String,
+        /// The chain it is on.
+        found: u64,
+    },
 }
 
-/// A chain's nodes.
+/// A chain's endpoints.
 #[derive(Debug)]
 pub struct Rpc {
     chain: u64,
-    endpoints: Vec<Endpoint>,
-    preferred: AtomicUsize,
+    pub(super) endpoints: Vec<Endpoint>,
     batch: usize,
+    timeout: Duration,
+    pub(super) limits: RpcLimits,
+    pub(super) agreed: tokio::sync::Mutex<Agreed>,
 }
 
-struct Endpoint {
-    host: String,
-    client: RpcClient,
-}
-
-impl std::fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The client holds the whole URL, and that may hold credentials.
-        f.write_str(&self.host)
-    }
+#[derive(Deserialize)]
+struct BlockHash {
+    hash: Option<B256>,
 }
 
 impl Rpc {
-    /// A client for the chain's endpoints.
+    /// A client for the chain's endpoints. Asks nothing yet: they may be down.
     ///
     /// # Errors
-    /// When there is none, or one is no URL.
+    /// When there is none, one is no URL, or a limit leaves nothing to ask with.
     pub fn new(chain: u64, config: &ChainConfig) -> Result<Self, RpcConfigError> {
         if config.rpc.is_empty() {
             return Err(RpcConfigError::NoEndpoint { chain });
         }
-        let wrong = |index, cause: String| RpcConfigError::Url { chain, index, cause };
-        let mut endpoints = Vec::with_capacity(config.rpc.len());
-        for (index, url) in config.rpc.iter().enumerate() {
-            let parsed: reqwest::Url = url.parse().map_err(|e| wrong(index, format!("{e}")))?;
-            if !matches!(parsed.scheme(), "http" | "https") {
-                return Err(wrong(index, "the scheme must be http or https".into()));
+        let limits = config.limits;
+        for (field, least, value) in [
+            ("batch", 1, config.batch as u64),
+            ("timeout_ms", 1, config.timeout_ms),
+            ("limits.batch_bytes", 1, limits.batch_bytes as u64),
+            ("limits.queue", 1, limits.queue as u64),
+            ("limits.patience_ms", 1, limits.patience_ms),
+            ("limits.concurrency", 1, limits.concurrency as u64),
+            ("limits.response_bytes", 1_024, limits.response_bytes as u64),
+            ("limits.log_blocks", 1, limits.log_blocks),
+            ("limits.backoff_ms", 1, limits.backoff_ms),
+            ("limits.backoff_max_ms", limits.backoff_ms, limits.backoff_max_ms),
+        ] {
+            if value < least {
+                return Err(RpcConfigError::Limit { chain, field, least });
             }
-            let http = reqwest::Client::builder()
-                .timeout(Duration::from_millis(config.timeout_ms))
-                .build()
-                .map_err(|e| wrong(index, e.to_string()))?;
-            // Credentials often stand in the path: only host and port are ever printed.
-            let host =
-                format!("{}:{}", parsed.host_str().unwrap_or("?"), parsed.port_or_known_default().unwrap_or_default());
-            endpoints.push(Endpoint { host, client: RpcClient::new(Http::with_client(http, parsed), false) });
         }
-        Ok(Self { chain, endpoints, preferred: AtomicUsize::new(0), batch: config.batch.max(1) })
+        let endpoints = config.rpc.iter().enumerate();
+        let endpoints = endpoints.map(|(index, url)| Endpoint::new(chain, index, url, config));
+        let pace = match limits.requests_per_second {
+            0 => usize::MAX,
+            requests => requests as usize,
+        };
+        Ok(Self {
+            chain,
+            endpoints: endpoints.collect::<Result<_, _>>()?,
+            batch: config.batch.min(pace),
+            timeout: Duration::from_millis(config.timeout_ms),
+            limits,
+            agreed: Default::default(),
+        })
     }
 
     /// The chain's EIP-155 id, as configured.
@@ -152,18 +129,52 @@ impl Rpc {
         self.chain
     }
 
-    /// An alloy provider over the preferred endpoint.
+    /// The most requests in one batch.
     #[must_use]
-    pub fn provider(&self) -> DynProvider {
-        let at = self.preferred.load(Ordering::Relaxed) % self.endpoints.len();
-        ProviderBuilder::default().connect_client(self.endpoints[at].client.clone()).erased()
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// How many endpoints there are.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    /// What the endpoints are spared.
+    #[must_use]
+    pub fn limits(&self) -> &RpcLimits {
+        &self.limits
+    }
+
+    /// Makes sure that no endpoint is of another chain. One that does not answer is not one; it is looked at again when it
+    /// is first asked something.
+    ///
+    /// # Errors
+    /// Names the endpoint of another chain.
+    pub async fn check_chain_ids(&self) -> Result<(), RpcConfigError> {
+        let asked = self.endpoints.iter().map(|endpoint| async move { (endpoint, endpoint.chain_id().await) });
+        for (endpoint, found) in futures::future::join_all(asked).await {
+            match found {
+                Ok(found) if found != self.chain => {
+                    let endpoint = endpoint.name.clone();
+                    return Err(RpcConfigError::WrongChain { expected: self.chain, endpoint, found });
+                }
+                Ok(_) => {}
+                Err(fault) => {
+                    let (chain, endpoint) = (self.chain, &endpoint.name);
+                    tracing::warn!(chain, endpoint, %fault, "an endpoint does not answer; it is tried again when needed");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Asks one thing.
     ///
     /// # Errors
     /// When there is no answer, or it is an error.
-    pub async fn ask(&self, request: Request) -> Result<Box<RawValue>, RpcError> {
+    pub async fn ask(&self, request: Request) -> Answer {
         let mut answers = self.ask_all(vec![request]).await;
         answers.pop().unwrap_or_else(|| Err(self.shape("an empty batch")))
     }
@@ -188,94 +199,216 @@ impl Rpc {
     }
 
     /// Asks many things; the answers stand in the order of the requests.
-    pub async fn ask_all(&self, requests: Vec<Request>) -> Vec<Result<Box<RawValue>, RpcError>> {
-        let chunks = requests.chunks(self.batch).map(|chunk| self.ask_chunk(chunk));
-        futures::future::join_all(chunks).await.into_iter().flatten().collect()
-    }
-
-    async fn ask_chunk(&self, requests: &[Request]) -> Vec<Result<Box<RawValue>, RpcError>> {
-        let first = self.preferred.load(Ordering::Relaxed);
-        let mut cause = String::new();
-        for attempt in 0..self.endpoints.len() {
-            let at = (first + attempt) % self.endpoints.len();
-            let began = Instant::now();
-            let outcome = self.send(&self.endpoints[at].client, requests).await;
-            let seconds = began.elapsed().as_secs_f64();
-            let labels = [("chain", self.chain.to_string()), ("endpoint", self.endpoints[at].host.clone())];
-            metrics::histogram!("ditto_rpc_seconds", &labels).record(seconds);
-            metrics::counter!("ditto_rpc_requests_total", &labels).increment(requests.len() as u64);
-            match outcome {
-                Ok(answers) => {
-                    if attempt > 0 {
-                        self.preferred.store(at, Ordering::Relaxed);
-                    }
-                    return answers;
-                }
-                Err(error) => {
-                    metrics::counter!("ditto_rpc_failures_total", &labels).increment(1);
-                    tracing::debug!(chain = self.chain, endpoint = labels[1].1, %error, "a node did not answer");
-                    cause = error;
+    pub async fn ask_all(&self, requests: Vec<Request>) -> Vec<Answer> {
+        // What is of different blocks may have to go to different endpoints.
+        let mut by_block: HashMap<Option<B256>, Vec<usize>> = HashMap::new();
+        for (index, request) in requests.iter().enumerate() {
+            by_block.entry(request.anchor.hash()).or_default().push(index);
+        }
+        let chunks: Vec<_> = by_block.into_values().flat_map(|indices| self.chunks(&requests, indices)).collect();
+        let asked = chunks.into_iter().map(|indices| async {
+            let chunk: Vec<_> = indices.iter().filter_map(|index| requests.get(*index)).collect();
+            (self.ask_chunk(chunk).await, indices)
+        });
+        let mut answers: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
+        for (chunk, indices) in futures::future::join_all(asked).await {
+            for (answer, index) in chunk.into_iter().zip(indices) {
+                if let Some(place) = answers.get_mut(index) {
+                    *place = Some(answer);
                 }
             }
         }
-        let urls = self.endpoints.iter().map(|e| e.host.as_str()).collect::<Vec<_>>().join(", ");
-        let error = RpcError::Transport { chain: self.chain, urls, cause };
-        vec![Err(error); requests.len()]
+        answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(self.shape("no answer")))).collect()
     }
 
-    /// Sends a chunk to one endpoint. `Err` is a failure of transport, which concerns the whole chunk.
-    async fn send(
-        &self,
-        client: &RpcClient,
-        requests: &[Request],
-    ) -> Result<Vec<Result<Box<RawValue>, RpcError>>, String> {
-        let mut batch = client.new_batch();
-        let mut waiting = Vec::with_capacity(requests.len());
-        for request in requests {
-            let params = RawValue::from_string(request.params.clone()).map_err(|e| e.to_string())?;
-            let call = batch.add_call::<_, Box<RawValue>>(request.method, &params).map_err(|e| e.to_string())?;
-            waiting.push(call);
+    /// Cuts what is to be asked into batches.
+    fn chunks(&self, requests: &[Request], indices: Vec<usize>) -> Vec<Vec<usize>> {
+        let (mut chunks, mut chunk, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for index in indices {
+            let length = requests.get(index).map_or(0, |request| request.params.len());
+            if chunk.len() == self.batch || (!chunk.is_empty() && bytes + length > self.limits.batch_bytes) {
+                chunks.push(std::mem::take(&mut chunk));
+                bytes = 0;
+            }
+            bytes += length;
+            chunk.push(index);
         }
-        batch.send().await.map_err(|e| without_url(&e))?;
-        let mut answers = Vec::with_capacity(waiting.len());
-        for answer in waiting {
-            answers.push(match answer.await {
-                Ok(value) => Ok(value),
-                Err(AlloyError::ErrorResp(payload)) => Err(match payload.as_revert_data() {
-                    Some(data) => RpcError::Reverted(data),
-                    // geth answers code 3; some clients say it in words only, when there is no data.
-                    None if payload.code == 3 || payload.message.starts_with("execution reverted") => {
-                        RpcError::Reverted(Bytes::new())
+        chunks.push(chunk);
+        chunks
+    }
+
+    /// Asks what fits one batch and is of one block, of one endpoint after the other.
+    async fn ask_chunk(&self, requests: Vec<&Request>) -> Vec<Answer> {
+        let block = requests.first().and_then(|request| request.anchor.hash());
+        let mut answers: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
+        let mut open: Vec<usize> = (0..requests.len()).collect();
+        let mut tried = vec![false; self.endpoints.len()];
+        let mut pauses = self.pauses();
+        let mut last = None;
+        while !open.is_empty() {
+            let Some((endpoint, at)) = self.next(block, &tried) else {
+                // All were asked. Where one only wants to be asked less, it is asked again, later.
+                let spared = self.endpoints.iter().filter_map(|endpoint| endpoint.health().rests(Instant::now()));
+                let until = spared.filter(|(why, _)| *why == Rest::Limited).map(|(_, until)| until).min();
+                let (Some(until), Some(pause)) = (until, pauses.next()) else { break };
+                tokio::time::sleep_until(until.max(Instant::now() + pause).into()).await;
+                tried.fill(false);
+                continue;
+            };
+            if let Some(tried) = tried.get_mut(at) {
+                *tried = true;
+            }
+            let asked: Vec<_> = open.iter().filter_map(|index| requests.get(*index).copied()).collect();
+            match self.ask_of(endpoint, &asked).await {
+                Ok(replies) => {
+                    let mut left = Vec::new();
+                    for (index, reply) in open.into_iter().zip(replies) {
+                        let answer = match reply {
+                            Reply::Result(result) => Some(Ok(result)),
+                            Reply::Error(error) => Some(Err(RpcError::of(self.chain, &error))),
+                            Reply::None => None,
+                        };
+                        let settled = match &answer {
+                            Some(Ok(_) | Err(RpcError::Reverted(_))) => true,
+                            Some(Err(_)) => block.is_none(),
+                            None => false,
+                        };
+                        if !settled {
+                            left.push(index);
+                        }
+                        // A node's own words are kept, for when no other knows better.
+                        if let (Some(place), Some(answer)) = (answers.get_mut(index), answer)
+                            && (settled || place.is_none())
+                        {
+                            *place = Some(answer);
+                        }
                     }
-                    None => RpcError::Node {
-                        chain: self.chain,
-                        code: payload.code,
-                        message: payload.message.chars().take(200).collect(),
-                    },
-                }),
-                Err(error @ AlloyError::Transport(_)) => return Err(without_url(&error)),
-                Err(error) => Err(self.shape(&error.to_string())),
-            });
+                    open = left;
+                }
+                Err(Fault::TooLarge) if asked.len() > 1 => {
+                    let halves = asked.split_at(asked.len().div_ceil(2));
+                    let halves = [halves.0, halves.1].map(|half| Box::pin(self.ask_chunk(half.to_vec())));
+                    let halves = futures::future::join_all(halves).await.into_iter().flatten();
+                    for (index, answer) in std::mem::take(&mut open).into_iter().zip(halves) {
+                        if let Some(place) = answers.get_mut(index) {
+                            *place = Some(answer);
+                        }
+                    }
+                }
+                Err(fault) => last = Some(fault),
+            }
         }
-        Ok(answers)
+        let missing = self.failure(block, last);
+        answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(missing.clone()))).collect()
+    }
+
+    /// Asks one endpoint. When some of it is by number, the endpoint has to show before and after that it has the block
+    /// they are anchored to.
+    async fn ask_of(&self, endpoint: &Endpoint, requests: &[&Request]) -> Result<Vec<Reply>, Fault> {
+        let anchor = requests.iter().find_map(|request| match request.anchor {
+            Anchor::Chain(block) => Some(block),
+            _ => None,
+        });
+        let together = requests.iter().all(|request| request.anchor == Anchor::None);
+        let mut replies = match anchor {
+            None => endpoint.send(requests).await?,
+            Some(block) => {
+                let guard = Request::block(block.number);
+                let mut asked = Vec::with_capacity(requests.len() + 2);
+                asked.push(&guard);
+                asked.extend(requests);
+                asked.push(&guard);
+                let mut replies = endpoint.send(&asked).await?;
+                let (after, before) = (replies.pop(), (!replies.is_empty()).then(|| replies.remove(0)));
+                for shown in [before, after] {
+                    let hash = match shown {
+                        Some(Reply::Result(shown)) => block_hash(&shown),
+                        _ => None,
+                    };
+                    if hash != Some(block.hash) {
+                        let why = if hash.is_some() { Aside::Contradicts } else { Aside::Unknown };
+                        endpoint.set_aside(block.hash, why);
+                        return Ok(requests.iter().map(|_| Reply::None).collect());
+                    }
+                }
+                replies
+            }
+        };
+        let missing = replies.iter().any(|reply| matches!(reply, Reply::None));
+        if missing {
+            endpoint.fault(&Fault::Incomplete);
+            // What was asked together is answered by one endpoint or by another, not by both.
+            if together {
+                return Err(Fault::Incomplete);
+            }
+        }
+        let limited = |reply: &&mut Reply| matches!(reply, Reply::Error(error) if is_rate_limit(error));
+        let mut spared = replies.iter_mut().filter(limited).peekable();
+        if spared.peek().is_some() {
+            endpoint.fault(&Fault::Limited(None));
+            if together {
+                return Err(Fault::Limited(None));
+            }
+            spared.for_each(|reply| *reply = Reply::None);
+        }
+        Ok(replies)
+    }
+
+    /// The endpoint to ask next: the first that is well, or else the one that has rested longest of those that failed.
+    fn next(&self, block: Option<B256>, tried: &[bool]) -> Option<(&Endpoint, usize)> {
+        let now = Instant::now();
+        let untried = || (0..).zip(&self.endpoints).filter(|(at, _)| !tried.get(*at).is_some_and(|tried| *tried));
+        let alone = self.endpoints.len() == 1;
+        let usable = |endpoint: &Endpoint| alone || !endpoint.health().is_aside(block, now);
+        let well = untried().find(|(_, endpoint)| endpoint.health().rests(now).is_none() && usable(endpoint));
+        let failed = || {
+            let resting = untried().filter(|(_, endpoint)| block.is_none() || usable(endpoint));
+            let resting = resting.filter_map(|(at, endpoint)| {
+                let rest = endpoint.health().rests(now);
+                match rest {
+                    Some((Rest::Limited, _)) => None,
+                    Some((Rest::Failed, until)) => Some((until, at, endpoint)),
+                    None => Some((now, at, endpoint)),
+                }
+            });
+            resting.min_by_key(|(until, ..)| *until).map(|(_, at, endpoint)| (at, endpoint))
+        };
+        well.or_else(failed).map(|(at, endpoint)| (endpoint, at))
+    }
+
+    fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
+        ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(self.limits.backoff_ms))
+            .with_max_delay(Duration::from_millis(self.limits.backoff_max_ms))
+            .with_max_times(self.limits.retries)
+            .with_jitter()
+            .build()
+    }
+
+    /// Why a request that nobody answered has no answer.
+    fn failure(&self, block: Option<B256>, last: Option<Fault>) -> RpcError {
+        match (last, block) {
+            (Some(Fault::TooLarge), _) => RpcError::TooLarge { chain: self.chain, limit: self.limits.response_bytes },
+            (None, Some(block)) => RpcError::NoBlock { chain: self.chain, block },
+            (last, _) => RpcError::Transport {
+                chain: self.chain,
+                urls: self.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect::<Vec<_>>().join(", "),
+                cause: last.map_or_else(|| "their answers were incomplete".into(), |fault| fault.to_string()),
+            },
+        }
+    }
+
+    /// How long one request may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     fn shape(&self, cause: &str) -> RpcError {
-        RpcError::Shape { chain: self.chain, cause: cause.chars().take(200).collect() }
+        RpcError::shape(self.chain, cause)
     }
 }
 
-/// A block by its hash, as `eth_call` and its like take it; a hash that is no longer canonical is an error (EIP-1898).
-#[must_use]
-pub fn at(block: B256) -> serde_json::Value {
-    serde_json::json!({ "blockHash": block, "requireCanonical": true })
-}
-
-/// A transport error's text without the URL, in which credentials may stand.
-fn without_url(error: &AlloyError<TransportErrorKind>) -> String {
-    let text = error.to_string();
-    match (text.find(" for url ("), text.rfind(')')) {
-        (Some(from), Some(to)) if from < to => format!("{}{}", &text[..from], &text[to + 1..]),
-        _ => text,
-    }
+/// The hash of a block that a node tells; nothing when it does not have it.
+pub(super) fn block_hash(block: &RawValue) -> Option<B256> {
+    serde_json::from_str::<Option<BlockHash>>(block.get()).ok()??.hash
 }
