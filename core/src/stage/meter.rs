@@ -156,18 +156,18 @@ fn zero(counter: Counter) -> Counter {
 
 /// Help texts and units of the metrics that every stage has.
 pub fn describe() {
-        describe_gauge!(QUEUE_DEPTH, Unit::Count, "Items waiting in the stage's queue.");
-        describe_gauge!(QUEUE_CAPACITY, Unit::Count, "Items that may wait in the stage's queue.");
-        describe_counter!(
-            ITEMS_IN,
-            Unit::Count,
-            "Items offered to the stage: the sum of handled, dropped, waiting and in service."
-        );
-        describe_counter!(ITEMS, Unit::Count, "Items handled by the stage, by outcome.");
-        describe_histogram!(WAIT, Unit::Seconds, "Time an item waited in the stage's queue.");
-        describe_histogram!(SERVICE, Unit::Seconds, "Time the stage took to handle an item.");
-        describe_gauge!(BUSY, Unit::Count, "Items in service at the stage.");
-        describe_gauge!(WORKERS, Unit::Count, "Items that may be in service at the stage at once.");
-        describe_counter!(DROPS, Unit::Count, "Items the stage dropped without handling them, by reason.");
-        describe_counter!(PANICS, Unit::Count, "Panics in the stage's code, in items and timers; each one is a bug.");
+    describe_gauge!(QUEUE_DEPTH, Unit::Count, "Items waiting in the stage's queue.");
+    describe_gauge!(QUEUE_CAPACITY, Unit::Count, "Items that may wait in the stage's queue.");
+    describe_counter!(
+        ITEMS_IN,
+        Unit::Count,
+        "Items offered to the stage: the sum of handled, dropped, waiting and in service."
+    );
+    describe_counter!(ITEMS, Unit::Count, "Items handled by the stage, by outcome.");
+    describe_histogram!(WAIT, Unit::Seconds, "Time an item waited in the stage's queue.");
+    describe_histogram!(SERVICE, Unit::Seconds, "Time the stage took to handle an item.");
+    describe_gauge!(BUSY, Unit::Count, "Items in service at the stage.");
+    describe_gauge!(WORKERS, Unit::Count, "Items that may be in service at the stage at once.");
+    describe_counter!(DROPS, Unit::Count, "Items the stage dropped without handling them, by reason.");
+    describe_counter!(PANICS, Unit::Count, "Panics in the stage's code, in items and timers; each one is a bug.");
 }

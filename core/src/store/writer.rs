@@ -246,14 +246,14 @@ struct Meter {
 
 /// Help texts and units of the metrics that every store has.
 pub fn describe() {
-        describe_gauge!("ditto_store_queue_depth", Unit::Count, "Changes that wait to be written to the store.");
-        describe_histogram!("ditto_store_commit_seconds", Unit::Seconds, "Time to sync one group of changes to disk.");
-        describe_histogram!("ditto_store_group_changes", Unit::Count, "Changes that were synced to disk together.");
-        describe_counter!(
-            "ditto_store_changes_total",
-            Unit::Count,
-            "Changes by outcome: written, refused (by the change itself), failed (the disk or the database)."
-        );
+    describe_gauge!("ditto_store_queue_depth", Unit::Count, "Changes that wait to be written to the store.");
+    describe_histogram!("ditto_store_commit_seconds", Unit::Seconds, "Time to sync one group of changes to disk.");
+    describe_histogram!("ditto_store_group_changes", Unit::Count, "Changes that were synced to disk together.");
+    describe_counter!(
+        "ditto_store_changes_total",
+        Unit::Count,
+        "Changes by outcome: written, refused (by the change itself), failed (the disk or the database)."
+    );
 }
 
 impl Meter {
