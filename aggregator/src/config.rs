@@ -54,9 +54,29 @@ pub struct AggregatorConfig {
     /// How certificates are sent.
     #[serde(default)]
     pub submission: SubmissionConfig,
+    /// Whether this is the network's aggregator, or stands by for it.
+    #[serde(default)]
+    pub standby: StandbyConfig,
     /// The ledger.
     #[serde(default)]
     pub ledger: LedgerConfig,
+}
+
+/// The `[standby]` table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StandbyConfig {
+    /// 0: this is the network's aggregator, with its key. From 1 on: it collects the same votes with the key of an
+    /// operator's delegated signer, and submits what the ones before it have not, from the contract's deadline on.
+    pub rank: u64,
+    /// How much later than the one before it each standby submits, in seconds of the chain's time.
+    pub step_seconds: u64,
+}
+
+impl Default for StandbyConfig {
+    fn default() -> Self {
+        Self { rank: 0, step_seconds: 2 }
+    }
 }
 
 /// The `[keys]` table.
@@ -169,7 +189,8 @@ pub struct SubmissionConfig {
     pub stuck_ms: u64,
     /// How often an unmined transaction is sent again as it is, in milliseconds.
     pub rebroadcast_ms: u64,
-    /// Blocks that must follow the one with the transaction before its outcome counts; 0: the receipt counts.
+    /// Blocks that must follow the one with the transaction before its outcome counts: the deepest reorganisation of the
+    /// chain that is survived. 0: the receipt counts.
     pub confirmations: u64,
     /// Time between two looks for receipts, in milliseconds.
     pub poll_ms: u64,
@@ -177,6 +198,12 @@ pub struct SubmissionConfig {
     pub gas_margin_percent: u64,
     /// How often one certificate may be submitted in all.
     pub max_attempts: u32,
+    /// Time after which a certificate that could not be sent (it would revert, funds are missing, fees are too high) is
+    /// tried again, in milliseconds.
+    pub retry_ms: u64,
+    /// A node whose latest block is older than this many seconds is behind: nothing is simulated there, and the next
+    /// endpoint is asked. More than the chain's longest pause between two blocks.
+    pub max_head_age_seconds: u64,
     /// Seconds of the chain's time after an operation's validity before what did not happen is written off.
     pub reorg_margin_seconds: u64,
 }
@@ -193,6 +220,8 @@ impl Default for SubmissionConfig {
             poll_ms: 250,
             gas_margin_percent: 15,
             max_attempts: 3,
+            retry_ms: 1_000,
+            max_head_age_seconds: 60,
             reorg_margin_seconds: 2,
         }
     }
@@ -234,6 +263,15 @@ pub enum KeyError {
         found: alloy::primitives::Address,
         /// The network's aggregator.
         expected: alloy::primitives::Address,
+    },
+    /// A standby with the aggregator's key would use the same nonces for other transactions.
+    #[error(
+        "`keys.submitter` is the aggregator's key ({found}), and `standby.rank` is not 0: give a standby the delegated \
+         signer's key of an operator, or set the rank to 0 where no other process uses this key"
+    )]
+    TheAggregator {
+        /// The key's address.
+        found: alloy::primitives::Address,
     },
 }
 
@@ -277,15 +315,19 @@ impl AggregatorConfig {
         })
     }
 
-    /// Reads the submitter key, and refuses one that is not the network's aggregator.
+    /// Reads the submitter key, and refuses one that is not the network's aggregator; a standby's must be another one.
     ///
     /// # Errors
     /// Names the field and the fix.
     pub fn submitter(&self) -> Result<PrivateKeySigner, KeyError> {
         let secret = self.keys.submitter.load("keys.submitter")?;
         let signer = PrivateKeySigner::from_bytes(&B256::from(*secret.expose())).map_err(|_cause| KeyError::Invalid)?;
-        if signer.address() != self.network.aggregator {
-            return Err(KeyError::NotTheAggregator { found: signer.address(), expected: self.network.aggregator });
+        let (found, aggregator) = (signer.address(), self.network.aggregator);
+        if self.standby.rank == 0 && found != aggregator {
+            return Err(KeyError::NotTheAggregator { found, expected: aggregator });
+        }
+        if self.standby.rank != 0 && found == aggregator {
+            return Err(KeyError::TheAggregator { found });
         }
         Ok(signer.with_chain_id_of(self.network.target_chain))
     }
@@ -332,6 +374,10 @@ fn check(loaded: &Loaded<AggregatorConfig>) -> Result<(), ConfigError> {
         ("submission.max_fee_wei", config.submission.max_fee_wei),
         ("submission.poll_ms", config.submission.poll_ms),
         ("submission.max_attempts", u64::from(config.submission.max_attempts)),
+        ("submission.retry_ms", config.submission.retry_ms),
+        ("submission.stuck_ms", config.submission.stuck_ms),
+        ("submission.rebroadcast_ms", config.submission.rebroadcast_ms),
+        ("submission.max_head_age_seconds", config.submission.max_head_age_seconds),
         ("stages.drain_ms", config.stages.drain_ms),
     ];
     for (key, value) in at_least_one {
@@ -423,6 +469,10 @@ mod tests {
         assert!(error.contains("`keys.submitter`") && error.contains("`network.aggregator`"), "{error}");
         config.network.aggregator = alloy::primitives::address!("7E5F4552091A69125d5DfCb7b8C2659029395Bdf");
         config.submitter().unwrap();
+        config.standby.rank = 1;
+        let error = config.submitter().unwrap_err().to_string();
+        assert!(error.contains("standby.rank"), "{error}");
+        config.standby.rank = 0;
         config.keys.submitter = SecretSource::default();
         assert!(config.submitter().unwrap_err().to_string().contains("keys.submitter"));
     }

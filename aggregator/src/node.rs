@@ -99,14 +99,9 @@ pub async fn run(
     let listening = tokio::spawn(watch_listening(network.clone(), p2p_check, around.clone()));
 
     // Nonces of transactions that may still be mined are not used again.
-    let floor = unfinished
-        .iter()
-        .filter_map(|left| left.submission.as_ref())
-        .filter(|submission| submission.is_in_flight())
-        .map(|submission| submission.nonce.saturating_add(1))
-        .max()
-        .unwrap_or_default();
-    let account = Arc::new(Account::new(signer, config.network.target_chain, floor));
+    let open = unfinished.iter().filter_map(|left| left.submission.as_ref());
+    let open = open.filter(|submission| submission.is_in_flight()).map(|submission| submission.nonce);
+    let account = Arc::new(Account::new(signer, config.network.target_chain, open));
     let following = tokio::spawn(governance::follow(
         Following {
             rpc: rpc.clone(),

@@ -16,6 +16,7 @@
 //! What an earlier run left unfinished is put where it was: open batches take votes again, certificates are submitted,
 //! transactions are looked for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,17 +26,18 @@ use ditto_core::consent::SigningDomain;
 use ditto_core::p2p::{Event, Network};
 use ditto_core::stage::{Deadline, Pipeline, PoolError};
 use ditto_core::telemetry::Check;
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 
 use crate::aggregate::{Aggregate, Claims};
 use crate::bans::Bans;
+use crate::batch::PartId;
 use crate::collect::{self, Collect, Screening};
 use crate::config::AggregatorConfig;
-use crate::confirm::Confirm;
+use crate::confirm::{Confirm, Watched};
 use crate::governance::Governance;
 use crate::ledger::{Ledger, Unfinished};
 use crate::report::Report;
-use crate::submit::{Account, InFlight, Order, Submit, Watch};
+use crate::submit::{Account, InFlight, Order, Stage, Submit, Watch};
 use crate::verify::{self, Gathering, Verify};
 
 /// What surrounds the pipeline.
@@ -93,17 +95,23 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
     for left in unfinished.iter().filter(|left| left.certified.is_none()) {
         screening.open(left.batch.clone());
     }
-    for certified in unfinished.iter().filter_map(|left| left.certified.as_ref()) {
-        claims.claim(certified, clock.now_ms());
+    // What was sent comes first: a certificate that was held back in its favour still is.
+    let mut certificates: Vec<_> = unfinished.iter().filter(|left| left.certified.is_some()).collect();
+    certificates.sort_by_key(|left| left.submission.is_none());
+    let mut held_back = HashSet::new();
+    for certified in certificates.into_iter().filter_map(|left| left.certified.as_ref()) {
+        if !claims.claim(certified, clock.now_ms()) {
+            held_back.insert(certified.id());
+        }
     }
 
     pipeline.source("peers", |stop| collect::listen(events, collect, stop));
     pipeline.source("unfinished", {
-        let (submit, confirm) = (submit.clone(), confirm.clone());
+        let (submit, confirm, attempts) = (submit.clone(), confirm.clone(), config.submission.max_attempts);
         move |stop| async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = go_on(unfinished, submit, confirm) => stop.cancelled().await,
+                () = go_on(unfinished, &held_back, attempts, submit, confirm) => stop.cancelled().await,
             }
         }
     });
@@ -163,6 +171,8 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
             attestation_center: contracts.attestation_center,
             account: account.clone(),
             config: config.submission,
+            standby: config.standby,
+            deadline: OnceCell::new(),
             ledger: ledger.clone(),
             clock: clock.clone(),
             confirm,
@@ -182,9 +192,7 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
             report,
             clock,
             submit: again,
-            flights: Vec::new(),
-            look_at: Instant::now(),
-            balance_at: Instant::now(),
+            watched: Watched::default(),
         },
     );
     Ok(pipeline)
@@ -193,19 +201,29 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
 /// Hands what an earlier run left to the stages it was in.
 async fn go_on(
     unfinished: Vec<Unfinished>,
+    held_back: &HashSet<PartId>,
+    attempts: u32,
     submit: ditto_core::stage::Outbox<Order>,
     confirm: ditto_core::stage::Outbox<Watch>,
 ) {
     for left in unfinished {
         let Some(certified) = left.certified else { continue };
-        tracing::info!(batch = %certified.batch.id, sent = left.submission.is_some(), "going on with an unfinished batch");
+        let id = certified.id();
+        tracing::info!(batch = %id, sent = left.submission.is_some(), "going on with an unfinished batch");
         // Refused only when the stage has ended: then the next start goes on.
         match left.submission {
             Some(submission) if submission.is_in_flight() => {
-                drop(confirm.send(Watch::Flight(InFlight { certified, submission }), Deadline::NONE).await);
+                let flight = InFlight { certified: Some(certified), submission };
+                drop(confirm.send(Watch::Flight(flight), Deadline::NONE).await);
             }
-            // What was settled as far as it could be waits for its validity's end.
-            Some(_) => {}
+            Some(submission) => {
+                let failed = matches!(submission.stage, Stage::Failed { .. } | Stage::Lost);
+                if failed && submission.attempt < attempts {
+                    let order = Order::Submit { certified, attempt: submission.attempt + 1 };
+                    drop(submit.send(order, Deadline::NONE).await);
+                }
+            }
+            None if held_back.contains(&id) => {}
             None => drop(submit.send(Order::Submit { certified, attempt: 1 }, Deadline::NONE).await),
         }
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::batch::Certified;
 use crate::ledger::{Moved, TaskState};
+use crate::submit::Hindrance;
 use crate::votes;
 
 /// How many slots `/status` shows.
@@ -18,6 +19,8 @@ const SHOWN: usize = 64;
 const TASKS: &str = "ditto_aggregator_tasks_total";
 const STATES: [&str; 8] =
     ["proposed", "certified", "submitted", "executed", "rejected", "failed", "superseded", "expired"];
+const SUBMISSIONS: [&str; 9] =
+    ["sent", "replaced", "cancelled", "filled", "mined", "reverted", "dropped", "lost", "reorganised"];
 
 /// One slot's tasks.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -140,8 +143,16 @@ fn describe() {
     );
     describe_histogram!("ditto_aggregator_certificate_signers", Unit::Count, "Signers of a certificate.");
     describe_counter!("ditto_aggregator_submissions_total", Unit::Count, "Submissions by outcome.");
-    for outcome in ["sent", "replaced", "cancelled", "mined", "reverted", "dropped", "lost"] {
+    for outcome in SUBMISSIONS {
         counter!("ditto_aggregator_submissions_total", "outcome" => outcome).increment(0);
+    }
+    describe_counter!(
+        "ditto_aggregator_hindrances_total",
+        Unit::Count,
+        "Tries to submit a certificate that were not carried out, by what hindered them; most are tried again."
+    );
+    for hindrance in Hindrance::LABELS {
+        counter!("ditto_aggregator_hindrances_total", "hindrance" => hindrance).increment(0);
     }
     describe_counter!("ditto_aggregator_gas_used_total", Unit::Count, "Gas of mined submissions.");
     counter!("ditto_aggregator_gas_used_total").increment(0);

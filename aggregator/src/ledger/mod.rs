@@ -326,6 +326,15 @@ impl Ledger {
         index.by_end.iter().take_while(|(end, _)| *end < before).map(|(_, id)| *id).collect()
     }
 
+    /// The open batches, and parts of them, that hold an operation of this one; itself may be among them.
+    #[must_use]
+    pub fn twins(&self, batch: &Batch) -> Vec<PartId> {
+        let index = self.index();
+        let holders = batch.hashes.iter().filter_map(|hash| index.by_operation.get(hash)).flatten();
+        let batches: BTreeSet<BatchId> = holders.map(|(id, _)| *id).collect();
+        index.by_end.iter().map(|(_, id)| *id).filter(|id| batches.contains(&id.batch)).collect()
+    }
+
     /// How many batches are open, parts counted.
     #[must_use]
     pub fn open_batches(&self) -> usize {
@@ -385,7 +394,8 @@ impl Ledger {
         let record: BatchRecord = decode(bytes)?;
         let proposed = wire::decode_batch(&record.wire).map_err(|e| LedgerError::Record(e.to_string()))?;
         let batch = Arc::new(Batch::new(&self.domain, id.batch, proposed, record.seen_ms));
-        let certified = record.certificate.map(|certificate| restore_certificate(&batch, id.part, &certificate)).transpose()?;
+        let certified =
+            record.certificate.map(|certificate| restore_certificate(&batch, id.part, &certificate)).transpose()?;
         Ok(Unfinished {
             batch,
             part: id.part,

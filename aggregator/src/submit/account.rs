@@ -1,5 +1,7 @@
 //! The submitter's account: the one place where nonces are handed out and transactions signed.
 
+use std::sync::{Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
+
 use alloy::consensus::{SignableTransaction, TxEip1559};
 use alloy::eips::eip2718::Encodable2718;
 use alloy::primitives::{Address, Bytes, TxKind, U64, U256};
@@ -8,16 +10,16 @@ use alloy::signers::local::PrivateKeySigner;
 use ditto_core::chain::{Request, Rpc, RpcError};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::nonces::Nonces;
 use super::transaction::{Fees, Signed};
 
 /// The account.
 pub struct Account {
     signer: PrivateKeySigner,
     chain_id: u64,
-    /// The next nonce; `None` until the node was asked.
-    next: Mutex<Option<u64>>,
-    /// Nonces below this are taken by what an earlier run of this process signed.
-    floor: u64,
+    /// Who holds it hands out the next nonce.
+    turns: Mutex<()>,
+    nonces: StdMutex<Nonces>,
 }
 
 /// What a transaction does.
@@ -32,7 +34,8 @@ pub struct Payload {
 
 /// The right to use the next nonce. While it is held, nobody else gets one.
 pub struct Turn<'a> {
-    next: MutexGuard<'a, Option<u64>>,
+    account: &'a Account,
+    _turn: MutexGuard<'a, ()>,
     nonce: u64,
 }
 
@@ -44,21 +47,22 @@ impl Turn<'_> {
     }
 
     /// It was used: a transaction with it is on the disk.
-    pub fn used(mut self) {
-        *self.next = Some(self.nonce.saturating_add(1));
+    pub fn used(self) {
+        self.account.nonces().used(self.nonce);
     }
 
-    /// The node says that it is taken: the next turn asks again.
-    pub fn stale(mut self) {
-        *self.next = None;
+    /// The node says that it is taken, and by how many the chain knows.
+    pub fn taken(self, mined: u64) {
+        self.account.nonces().mined(mined.max(self.nonce.saturating_add(1)));
     }
 }
 
 impl Account {
-    /// The account of this key; `floor` is the first nonce that no earlier run used.
+    /// The account of this key; `open` are the nonces that an earlier run used and that may still be mined.
     #[must_use]
-    pub fn new(signer: PrivateKeySigner, chain_id: u64, floor: u64) -> Self {
-        Self { signer, chain_id, next: Mutex::new(None), floor }
+    pub fn new(signer: PrivateKeySigner, chain_id: u64, open: impl IntoIterator<Item = u64>) -> Self {
+        let nonces = StdMutex::new(Nonces::with_open(open));
+        Self { signer, chain_id, turns: Mutex::new(()), nonces }
     }
 
     /// Its address.
@@ -72,12 +76,18 @@ impl Account {
     /// # Errors
     /// When the node must be asked and does not answer.
     pub async fn turn(&self, rpc: &Rpc) -> Result<Turn<'_>, RpcError> {
-        let next = self.next.lock().await;
-        let nonce = match *next {
+        let turn = self.turns.lock().await;
+        let known = self.nonces().next();
+        let nonce = match known {
             Some(nonce) => nonce,
-            None => self.mined(rpc).await?.max(self.floor),
+            None => {
+                let mined = self.mined(rpc).await?;
+                let mut nonces = self.nonces();
+                nonces.mined(mined);
+                nonces.next().unwrap_or(mined)
+            }
         };
-        Ok(Turn { next, nonce })
+        Ok(Turn { account: self, _turn: turn, nonce })
     }
 
     /// How many of its transactions are mined: the lowest nonce that is open.
@@ -85,14 +95,39 @@ impl Account {
     /// # Errors
     /// When the node does not answer.
     pub async fn mined(&self, rpc: &Rpc) -> Result<u64, RpcError> {
-        let params = serde_json::json!([self.address(), "latest"]);
-        let count: U64 = rpc.ask_for(Request::new("eth_getTransactionCount", &params)).await?;
+        let count: U64 = rpc.ask_for(self.count()).await?;
         Ok(count.to())
+    }
+
+    /// The question behind [`Self::mined`], to be asked together with others.
+    #[must_use]
+    pub fn count(&self) -> Request {
+        Request::new("eth_getTransactionCount", &serde_json::json!([self.address(), "latest"]))
+    }
+
+    /// The nonces that must be filled, for nothing of ours will use them; see [`Nonces::gaps`]. None while one is being
+    /// handed out.
+    #[must_use]
+    pub fn gaps(&self, mined: u64) -> Vec<u64> {
+        match self.turns.try_lock() {
+            Ok(_turn) => self.nonces().gaps(mined),
+            Err(_busy) => Vec::new(),
+        }
+    }
+
+    /// A nonce is on its way outside of a turn: to fill a gap.
+    pub fn used(&self, nonce: u64) {
+        self.nonces().used(nonce);
+    }
+
+    /// A nonce's transaction is deep enough in the chain, or lost.
+    pub fn settled(&self, nonce: u64) {
+        self.nonces().settled(nonce);
     }
 
     /// Signs a transaction. `None`: the key refuses, which a key in memory does not.
     #[must_use]
-    pub fn sign(&self, nonce: u64, payload: Payload, fees: Fees, at_ms: u64, cancels: bool) -> Option<Signed> {
+    pub fn sign(&self, nonce: u64, payload: &Payload, fees: Fees, at_ms: u64, cancels: bool) -> Option<Signed> {
         let transaction = TxEip1559 {
             chain_id: self.chain_id,
             nonce,
@@ -102,7 +137,7 @@ impl Account {
             to: TxKind::Call(payload.to),
             value: U256::ZERO,
             access_list: Default::default(),
-            input: payload.data,
+            input: payload.data.clone(),
         };
         let signature = self.signer.sign_hash_sync(&transaction.signature_hash()).ok()?;
         let signed = transaction.into_signed(signature);
@@ -114,5 +149,10 @@ impl Account {
             at_ms,
             cancels,
         })
+    }
+
+    fn nonces(&self) -> StdMutexGuard<'_, Nonces> {
+        // Sets and numbers are changed whole, so a panic elsewhere leaves nothing half-done.
+        self.nonces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

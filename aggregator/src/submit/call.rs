@@ -46,7 +46,7 @@ pub fn submit(certified: &Certified) -> Bytes {
                 .filter(|(_, verdict)| **verdict != Verdict::Approve)
                 .map(|((task, hash), _)| Center::Refused { userOpHash: *hash, smartAccount: task.op.sender })
                 .collect(),
-            proofs: proposed.tasks.iter().map(|task| task.proof).collect(),
+            proofs: proposed.tasks.iter().map(ditto_core::task::Task::proof).collect(),
             verdicts: certified.verdicts.bytes().into(),
         },
         certificate: Center::Certificate {

@@ -1,37 +1,46 @@
 //! The fourth stage: a certificate becomes one transaction.
 //!
 //! At the latest block it is simulated first; what would revert is not sent, and the reason goes on to be recorded. What
-//! is sent follows the state machine of [`Submission`]: on the disk before on the wire. Several are prepared at once, and
-//! nonces are handed out one at a time ([`account`]). Orders to send again, at a higher price or as a cancellation, come back
-//! from the stage that watches the chain.
+//! is sent follows the state machine of [`Stage`], which `docs/submission.md` describes: on the disk before on the wire.
+//! Several are prepared at once, and nonces are handed out one at a time ([`Account`]). An order is tried once and never
+//! waits for a node: what hinders it goes to the stage that watches the chain ([`crate::confirm`]), and from there come
+//! orders to try again, to pay more, to cancel, and to fill a gap among the nonces.
 
 mod account;
 pub mod call;
+mod handing;
+mod nonces;
+mod state;
 mod transaction;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use alloy::primitives::{Address, B256, Bytes, U64, U256};
+use crate::batch::PartId;
+use alloy::primitives::{Address, Bytes, U64, U256};
+use ditto_core::chain::bindings::attestation_center::AttestationCenter;
 use ditto_core::chain::{Heads, Request, Rpc, RpcError};
 use ditto_core::clock::SlotClock;
 use ditto_core::stage::{Deadline, Handler, Outbox, Outcome};
 use metrics::counter;
 use serde_json::json;
+use tokio::sync::OnceCell;
 
 pub use account::Account;
-pub use transaction::{Fees, Signed, Stage, Submission};
+pub use handing::{Handed, send};
+pub use state::{Seen, Stage, TxResult};
+pub use transaction::{Fees, Signed, Submission};
 
 use account::Payload;
 
 use crate::batch::Certified;
-use crate::config::SubmissionConfig;
+use crate::config::{StandbyConfig, SubmissionConfig};
 use crate::ledger::{Ledger, LedgerError};
 
-/// Pause before a node that did not answer is asked again.
-const NODE_PAUSE: Duration = Duration::from_millis(500);
 /// How often a nonce that the node calls taken is replaced within one order.
 const NONCE_TRIES: usize = 4;
+/// How often one order pays more for a nonce that the node has another transaction for.
+const BUMPS: usize = 8;
+/// Gas of a transfer of nothing.
 const CANCEL_GAS: u64 = 21_000;
 
 /// What the stage is told.
@@ -46,15 +55,28 @@ pub enum Order {
     },
     /// This one is stuck: send it again for more, or cancel it when it is too late for it.
     Replace(InFlight),
+    /// Nothing of ours will use this nonce, and later ones wait for it: use it up.
+    Fill {
+        /// The nonce.
+        nonce: u64,
+    },
 }
 
-/// A certificate on its way to the chain.
+/// A submission on its way to the chain.
 #[derive(Clone, Debug)]
 pub struct InFlight {
-    /// The certificate.
-    pub certified: Arc<Certified>,
+    /// The certificate; none when it only fills a gap among the nonces.
+    pub certified: Option<Arc<Certified>>,
     /// How it stands.
     pub submission: Submission,
+}
+
+impl InFlight {
+    /// The batch it carries.
+    #[must_use]
+    pub fn batch(&self) -> Option<PartId> {
+        self.certified.as_ref().map(|certified| certified.id())
+    }
 }
 
 /// What the stage tells the next one.
@@ -66,24 +88,101 @@ pub enum Watch {
     Unsent {
         /// The certificate.
         certified: Arc<Certified>,
-        /// Why.
-        reason: String,
+        /// Which attempt it was.
+        attempt: u32,
+        /// What hindered it.
+        hindrance: Hindrance,
     },
 }
 
 /// Why an order was not carried out.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Hindrance {
+    /// The simulation says so.
     #[error("{0}")]
     WouldRevert(String),
+    /// The chain has all of it.
+    #[error("the chain has this batch already")]
+    Done,
+    /// Its time is over.
     #[error("its operations' validity ended before it could be sent")]
     TooLate,
+    /// This node is a standby, and the aggregator still has the right of way.
+    #[error("it is another's to submit before second {0}")]
+    NotYet(u64),
+    /// No node answers.
+    #[error("{0}")]
+    Node(String),
+    /// The node knows no recent block.
+    #[error("the node is behind: its latest block is {0} seconds old")]
+    Behind(u64),
+    /// The chain wants more than is allowed.
+    #[error("the base fee, {base} wei, is above the ceiling of {ceiling} (submission.max_fee_wei)")]
+    Fees {
+        /// What the chain wants, in wei per gas.
+        base: u128,
+        /// What is allowed, in wei per gas.
+        ceiling: u64,
+    },
+    /// The account cannot pay.
+    #[error("the submitter has {balance} wei, and needs {needed}: send it funds")]
+    Funds {
+        /// What it has, in wei.
+        balance: U256,
+        /// What it needs, in wei.
+        needed: U256,
+    },
+    /// Foreign transactions keep taking the nonces.
     #[error("the node takes none of the nonces it names")]
     Nonce,
+    /// The key refuses.
     #[error("the submitter key does not sign")]
     Key,
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    /// It cannot be recorded, so it may not be sent.
+    #[error("{0}")]
+    Ledger(String),
+}
+
+impl Hindrance {
+    /// The metric's label.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::WouldRevert(_) => "would_revert",
+            Self::Done => "done",
+            Self::TooLate => "too_late",
+            Self::NotYet(_) => "not_yet",
+            Self::Node(_) => "node",
+            Self::Behind(_) => "behind",
+            Self::Fees { .. } => "fees",
+            Self::Funds { .. } => "funds",
+            Self::Nonce => "nonce",
+            Self::Key => "key",
+            Self::Ledger(_) => "ledger",
+        }
+    }
+
+    /// All labels.
+    pub const LABELS: [&'static str; 11] =
+        ["would_revert", "done", "too_late", "not_yet", "node", "behind", "fees", "funds", "nonce", "key", "ledger"];
+
+    /// May it be gone at the next try? Also what would revert may pass: a node was behind, an account got its funds.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Done | Self::TooLate | Self::Key)
+    }
+}
+
+impl From<RpcError> for Hindrance {
+    fn from(error: RpcError) -> Self {
+        Self::Node(error.to_string())
+    }
+}
+
+impl From<LedgerError> for Hindrance {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error.to_string())
+    }
 }
 
 /// The stage.
@@ -98,6 +197,10 @@ pub struct Submit {
     pub account: Arc<Account>,
     /// Fees and limits.
     pub config: SubmissionConfig,
+    /// Whose turn it is.
+    pub standby: StandbyConfig,
+    /// From how many seconds after a slot's start others than the aggregator may submit; asked once.
+    pub deadline: OnceCell<u32>,
     /// Where it is recorded.
     pub ledger: Ledger,
     /// The time.
@@ -108,202 +211,256 @@ pub struct Submit {
 
 impl Handler for Submit {
     type Item = Order;
-    const OUTCOMES: &'static [Outcome] = &["sent", "dropped", "replaced", "cancelled", "not_replaced"];
+    const OUTCOMES: &'static [Outcome] = &["sent", "hindered", "replaced", "cancelled", "filled", "not_replaced"];
 
     async fn handle(&self, order: Order, _deadline: Deadline) -> Outcome {
         match order {
-            Order::Submit { certified, attempt } => {
-                let id = certified.id();
-                match self.submit(&certified, attempt).await {
-                    Ok(submission) => {
-                        count("sent");
-                        self.watch(Watch::Flight(InFlight { certified, submission })).await;
-                        "sent"
-                    }
-                    Err(failure) => {
-                        count("dropped");
-                        tracing::warn!(batch = %id, attempt, reason = %failure, "a certificate is not submitted");
-                        self.watch(Watch::Unsent { certified, reason: failure.to_string() }).await;
-                        "dropped"
-                    }
+            Order::Submit { certified, attempt } => match self.submit(&certified, attempt).await {
+                Ok(submission) => {
+                    count("sent");
+                    self.watch(Watch::Flight(InFlight { certified: Some(certified), submission })).await;
+                    "sent"
                 }
-            }
+                Err(hindrance) => {
+                    counter!("ditto_aggregator_hindrances_total", "hindrance" => hindrance.label()).increment(1);
+                    self.watch(Watch::Unsent { certified, attempt, hindrance }).await;
+                    "hindered"
+                }
+            },
             Order::Replace(flight) => self.replace(flight).await,
+            Order::Fill { nonce } => self.fill(nonce).await,
         }
     }
 }
 
 impl Submit {
-    async fn submit(&self, certified: &Arc<Certified>, attempt: u32) -> Result<Submission, Failure> {
+    async fn submit(&self, certified: &Arc<Certified>, attempt: u32) -> Result<Submission, Hindrance> {
+        if self.too_late(certified) {
+            return Err(Hindrance::TooLate);
+        }
+        self.is_behind()?;
+        self.has_the_right_of_way(certified).await?;
         let data = call::submit(certified);
-        let gas = self.simulate(certified, &data).await?;
-        let fees = self.fees().await;
         for _ in 0..NONCE_TRIES {
-            let turn = loop {
-                match self.account.turn(&self.rpc).await {
-                    Ok(turn) => break turn,
-                    Err(error) => self.pause(certified, &error).await?,
-                }
-            };
+            // Again for every nonce: a transaction of ours may have been mined although its answer was lost.
+            let gas = self.simulate(certified, &data).await?;
+            let fees = self.fees().await?;
+            self.can_pay(gas, fees).await?;
+            let turn = self.account.turn(&self.rpc).await?;
             let mut submission = Submission::prepared(turn.nonce(), gas, attempt);
             let payload = Payload { to: self.attestation_center, data: data.clone(), gas };
-            let now_ms = self.clock.now_ms();
-            let signed = self.account.sign(turn.nonce(), payload, fees, now_ms, false).ok_or(Failure::Key)?;
-            submission.signed.push(signed.clone());
-            // On the disk first: from here on a crash sends these bytes again, or finds them mined.
-            self.ledger.submit(certified.id(), &submission).await?;
-            match self.send(&signed).await {
-                Handed::NonceTaken => {
-                    turn.stale();
-                    continue;
-                }
-                Handed::Yes => submission.stage = Stage::Sent,
-                // It stays prepared; the next stage sends it again until it is mined or too late.
-                Handed::No => {}
+            let handed = self.push(Some(certified.id()), &mut submission, &payload, fees, false).await?;
+            if handed == Handed::NonceTaken && !self.is_mined(&submission).await? {
+                let mined = self.account.mined(&self.rpc).await?;
+                turn.taken(mined);
+                continue;
             }
             turn.used();
-            if submission.stage == Stage::Sent
-                && let Err(error) = self.ledger.submit(certified.id(), &submission).await
-            {
-                // It is on its way; that it was prepared is on the disk, and a restart would send it again.
-                tracing::error!(batch = %certified.id(), %error, "cannot record that a transaction was sent");
-            }
             tracing::info!(
                 batch = %certified.id(), slot = certified.batch.slot(), attempt, nonce = submission.nonce, gas,
-                max_fee_wei = fees.max, tx = %signed.hash, "submitted"
+                max_fee_wei = fees.max, ?handed, tx = %submission.signed.last().map(|s| s.hash).unwrap_or_default(),
+                "submitted"
             );
             return Ok(submission);
         }
-        Err(Failure::Nonce)
+        Err(Hindrance::Nonce)
+    }
+
+    fn too_late(&self, certified: &Certified) -> bool {
+        certified.batch.valid_until().saturating_mul(1000) <= self.clock.now_ms()
+    }
+
+    /// A node that is behind would simulate the past, and name used nonces.
+    fn is_behind(&self) -> Result<(), Hindrance> {
+        let Some(head) = self.heads.latest() else { return Err(Hindrance::Node("no node has answered yet".into())) };
+        let age = (self.clock.now_ms() / 1000).saturating_sub(head.timestamp);
+        if age > self.config.max_head_age_seconds { Err(Hindrance::Behind(age)) } else { Ok(()) }
+    }
+
+    /// A standby waits until the contract lets others than the aggregator submit, and then for the standbys before it.
+    async fn has_the_right_of_way(&self, certified: &Certified) -> Result<(), Hindrance> {
+        let Some(before) = self.standby.rank.checked_sub(1) else { return Ok(()) };
+        let asked = async || {
+            let call = alloy::sol_types::SolCall::abi_encode(&AttestationCenter::aggregatorDeadlineCall {});
+            let asked = json!([{ "to": self.attestation_center, "data": Bytes::from(call) }, "latest"]);
+            let seconds: U256 = self.rpc.ask_for(Request::new("eth_call", &asked)).await?;
+            Ok::<_, RpcError>(u32::try_from(seconds).unwrap_or(u32::MAX))
+        };
+        let deadline = u64::from(*self.deadline.get_or_try_init(asked).await?);
+        let start = self.clock.schedule().start_seconds(certified.batch.slot());
+        let at = start.saturating_add(deadline).saturating_add(before.saturating_mul(self.standby.step_seconds));
+        // By the chain's clock, which the contract asks.
+        let head = self.heads.latest().map_or(0, |head| head.timestamp);
+        if head >= at { Ok(()) } else { Err(Hindrance::NotYet(at)) }
     }
 
     /// Runs the call at the latest block, and gives its gas limit.
-    async fn simulate(&self, certified: &Certified, data: &Bytes) -> Result<u64, Failure> {
-        loop {
-            let asked = json!([{ "to": self.attestation_center, "data": call::required_gas(certified) }, "latest"]);
-            let required: Result<U256, RpcError> = self.rpc.ask_for(Request::new("eth_call", &asked)).await;
-            let required = match required {
-                Ok(required) => u64::try_from(required).unwrap_or(u64::MAX),
-                Err(RpcError::Reverted(data)) => return Err(Failure::WouldRevert(call::reason(&data))),
-                Err(error) => {
-                    self.pause(certified, &error).await?;
-                    continue;
-                }
-            };
-            let gas = call::gas_limit(certified, data, required, self.config.gas_margin_percent);
-            let asked = json!([
-                { "from": self.account.address(), "to": self.attestation_center, "data": data, "gas": U64::from(gas) },
-                "latest"
-            ]);
-            match self.rpc.ask(Request::new("eth_call", &asked)).await {
-                Ok(_) => return Ok(gas),
-                Err(RpcError::Reverted(data)) if call::is_done(&data) => {
-                    return Err(Failure::WouldRevert("the chain has this batch already".to_owned()));
-                }
-                Err(RpcError::Reverted(data)) => return Err(Failure::WouldRevert(call::reason(&data))),
-                Err(error) => self.pause(certified, &error).await?,
-            }
+    async fn simulate(&self, certified: &Certified, data: &Bytes) -> Result<u64, Hindrance> {
+        let asked = json!([{ "to": self.attestation_center, "data": call::required_gas(certified) }, "latest"]);
+        let required: U256 = match self.rpc.ask_for(Request::new("eth_call", &asked)).await {
+            Err(RpcError::Reverted(data)) => return Err(Hindrance::WouldRevert(call::reason(&data))),
+            required => required?,
+        };
+        let required = u64::try_from(required).unwrap_or(u64::MAX);
+        let gas = call::gas_limit(certified, data, required, self.config.gas_margin_percent);
+        let asked = json!([
+            { "from": self.account.address(), "to": self.attestation_center, "data": data, "gas": U64::from(gas) },
+            "latest"
+        ]);
+        match self.rpc.ask(Request::new("eth_call", &asked)).await {
+            Err(RpcError::Reverted(data)) if call::is_done(&data) => Err(Hindrance::Done),
+            Err(RpcError::Reverted(data)) => Err(Hindrance::WouldRevert(call::reason(&data))),
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(gas),
         }
     }
 
-    /// Waits for a node that does not answer, for as long as that makes sense.
-    async fn pause(&self, certified: &Certified, error: &RpcError) -> Result<(), Failure> {
-        if certified.batch.valid_until().saturating_mul(1000) <= self.clock.now_ms() {
-            return Err(Failure::TooLate);
-        }
-        tracing::warn!(batch = %certified.batch.id, %error, "cannot submit yet; trying on");
-        tokio::time::sleep(NODE_PAUSE).await;
-        Ok(())
-    }
-
-    async fn fees(&self) -> Fees {
+    async fn fees(&self) -> Result<Fees, Hindrance> {
         let offered = self.rpc.ask_for::<U256>(Request::new("eth_maxPriorityFeePerGas", &json!([]))).await;
         // A node without the method gets the floor; one that is down is met again when sending.
         let offered = offered.map_or(0, |fee| u64::try_from(fee).unwrap_or(u64::MAX));
-        let base = self.heads.latest().map_or(0, |head| head.base_fee);
-        Fees::now(base, offered, self.config.min_priority_fee_wei, self.config.max_fee_wei)
+        let (base, ceiling) = (self.heads.latest().map_or(0, |head| head.base_fee), self.config.max_fee_wei);
+        // What is below the base fee is not mined, and would only hold a nonce.
+        if base > u128::from(ceiling) {
+            return Err(Hindrance::Fees { base, ceiling });
+        }
+        Ok(Fees::now(base, offered, self.config.min_priority_fee_wei, ceiling))
+    }
+
+    /// Looks before a nonce is taken: without funds the next transactions would all wait in line.
+    async fn can_pay(&self, gas: u64, fees: Fees) -> Result<(), Hindrance> {
+        let asked = json!([self.account.address(), "latest"]);
+        let balance: U256 = self.rpc.ask_for(Request::new("eth_getBalance", &asked)).await?;
+        let needed = U256::from(gas).saturating_mul(U256::from(fees.max));
+        if balance < needed { Err(Hindrance::Funds { balance, needed }) } else { Ok(()) }
+    }
+
+    /// Signs, records, sends; and pays more while the node has another transaction with this nonce.
+    async fn push(
+        &self,
+        batch: Option<PartId>,
+        submission: &mut Submission,
+        payload: &Payload,
+        mut fees: Fees,
+        cancels: bool,
+    ) -> Result<Handed, Hindrance> {
+        let mut handed = Handed::No;
+        for _ in 0..BUMPS {
+            let signed = self
+                .account
+                .sign(submission.nonce, payload, fees, self.clock.now_ms(), cancels)
+                .ok_or(Hindrance::Key)?;
+            submission.signed.push(signed.clone());
+            // On the disk first: from here on a crash sends these bytes again, or finds them mined.
+            if let Err(error) = self.record(batch, submission).await {
+                submission.signed.pop();
+                return Err(error.into());
+            }
+            handed = send(&self.rpc, &signed).await;
+            match fees.replacing(&signed, self.config.fee_bump_percent, self.config.max_fee_wei) {
+                Some(more) if handed == Handed::Underpriced => fees = more,
+                _ => break,
+            }
+        }
+        let stage = if handed == Handed::Yes { submission.stage.after(&Seen::Taken) } else { submission.stage.clone() };
+        if stage != submission.stage {
+            submission.stage = stage;
+            if let Err(error) = self.record(batch, submission).await {
+                // It is on its way; that it was prepared is on the disk, and a restart would send it again.
+                tracing::error!(nonce = submission.nonce, %error, "cannot record that a transaction was sent");
+            }
+        }
+        Ok(handed)
+    }
+
+    async fn record(&self, batch: Option<PartId>, submission: &Submission) -> Result<(), LedgerError> {
+        match batch {
+            Some(id) => self.ledger.submit(id, submission).await,
+            // What only fills a gap is found missing again after a crash.
+            None => Ok(()),
+        }
+    }
+
+    /// Is one of its transactions in a block? Then it was ours that used the nonce, and only the answer was lost.
+    async fn is_mined(&self, submission: &Submission) -> Result<bool, Hindrance> {
+        for signed in &submission.signed {
+            let asked = Request::new("eth_getTransactionReceipt", &json!([signed.hash]));
+            if self.rpc.ask_for::<Option<serde::de::IgnoredAny>>(asked).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn replace(&self, mut flight: InFlight) -> Outcome {
-        let id = flight.certified.id();
-        let Some(last) = flight.submission.signed.last().cloned() else {
-            self.watch(Watch::Flight(flight)).await;
-            return "not_replaced";
-        };
-        let too_late = flight.certified.batch.valid_until().saturating_mul(1000) <= self.clock.now_ms();
-        let ceiling = self.config.max_fee_wei;
-        let fees = self.fees().await.replacing(&last, self.config.fee_bump_percent, ceiling);
-        let payload = if too_late {
-            Payload { to: self.account.address(), data: Bytes::new(), gas: CANCEL_GAS }
-        } else {
-            Payload { to: self.attestation_center, data: call::submit(&flight.certified), gas: flight.submission.gas }
-        };
-        let now_ms = self.clock.now_ms();
-        let signed = fees.and_then(|fees| self.account.sign(flight.submission.nonce, payload, fees, now_ms, too_late));
-        let Some(signed) = signed else {
-            tracing::warn!(batch = %id, nonce = flight.submission.nonce, ceiling, "stuck at the highest fee allowed (submission.max_fee_wei)");
-            self.watch(Watch::Flight(flight)).await;
-            return "not_replaced";
-        };
-        flight.submission.signed.push(signed.clone());
-        if let Err(error) = self.ledger.submit(id, &flight.submission).await {
-            tracing::error!(batch = %id, %error, "a replacement is not sent, for it cannot be recorded");
-            flight.submission.signed.pop();
-            self.watch(Watch::Flight(flight)).await;
-            return "not_replaced";
-        }
-        // Whatever the node says, the next stage goes on watching all of them.
-        self.send(&signed).await;
-        let outcome = if too_late { "cancelled" } else { "replaced" };
-        count(outcome);
-        tracing::warn!(batch = %id, nonce = flight.submission.nonce, tx = %signed.hash, max_fee_wei = signed.max_fee, outcome, "a stuck transaction is replaced");
+        let outcome = self.replaced(&mut flight).await;
         self.watch(Watch::Flight(flight)).await;
         outcome
     }
 
-    async fn send(&self, signed: &Signed) -> Handed {
-        send(&self.rpc, signed).await
+    async fn replaced(&self, flight: &mut InFlight) -> Outcome {
+        let nonce = flight.submission.nonce;
+        let Some(last) = flight.submission.signed.last().cloned() else { return "not_replaced" };
+        let wanted = flight.certified.as_ref().filter(|certified| !self.too_late(certified));
+        let payload = match wanted {
+            Some(certified) => {
+                let data = call::submit(certified);
+                Payload { to: self.attestation_center, data, gas: flight.submission.gas }
+            }
+            None => self.nothing(),
+        };
+        let cancels = wanted.is_none();
+        let (batch, ceiling) = (flight.batch(), self.config.max_fee_wei);
+        // With a base fee above the ceiling there is nothing to gain either.
+        let fees = self.fees().await.ok().and_then(|f| f.replacing(&last, self.config.fee_bump_percent, ceiling));
+        let Some(fees) = fees else {
+            tracing::warn!(nonce, ceiling, "stuck at the highest fee allowed (submission.max_fee_wei)");
+            return "not_replaced";
+        };
+        if let Err(error) = self.push(batch, &mut flight.submission, &payload, fees, cancels).await {
+            tracing::error!(nonce, %error, "a replacement is not sent");
+            return "not_replaced";
+        }
+        let outcome = if cancels { "cancelled" } else { "replaced" };
+        count(outcome);
+        let tx = flight.submission.signed.last().map(|signed| signed.hash).unwrap_or_default();
+        tracing::warn!(nonce, %tx, max_fee_wei = fees.max, outcome, "a stuck transaction is replaced");
+        outcome
+    }
+
+    /// Uses up a nonce that nothing else will.
+    async fn fill(&self, nonce: u64) -> Outcome {
+        let mut submission = Submission::prepared(nonce, CANCEL_GAS, 1);
+        let payload = self.nothing();
+        let pushed = match self.fees().await {
+            Ok(fees) => self.push(None, &mut submission, &payload, fees, true).await,
+            Err(error) => Err(error),
+        };
+        match pushed {
+            // Used by whoever: the gap is closed.
+            Ok(Handed::NonceTaken) => "not_replaced",
+            Ok(_) => {
+                count("filled");
+                tracing::warn!(nonce, "a gap among the nonces is filled");
+                self.account.used(nonce);
+                self.watch(Watch::Flight(InFlight { certified: None, submission })).await;
+                "filled"
+            }
+            Err(error) => {
+                tracing::warn!(nonce, %error, "a gap among the nonces is not filled yet");
+                "not_replaced"
+            }
+        }
+    }
+
+    /// A transfer of nothing to itself.
+    fn nothing(&self) -> Payload {
+        Payload { to: self.account.address(), data: Bytes::new(), gas: CANCEL_GAS }
     }
 
     async fn watch(&self, watch: Watch) {
         // Refused only when the next stage has ended; the ledger knows, and the next start goes on.
         drop(self.confirm.send(watch, Deadline::NONE).await);
-    }
-}
-
-/// Whether a node took a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Handed {
-    /// It did, or had it.
-    Yes,
-    /// Not now.
-    No,
-    /// The nonce is used up.
-    NonceTaken,
-}
-
-/// Hands a signed transaction to a node.
-pub async fn send(rpc: &Rpc, signed: &Signed) -> Handed {
-    match rpc.ask_for::<B256>(Request::new("eth_sendRawTransaction", &json!([signed.raw]))).await {
-        Ok(_) => Handed::Yes,
-        Err(RpcError::Node { message, .. }) => handed(&message, signed),
-        Err(error) => {
-            tracing::warn!(tx = %signed.hash, %error, "a transaction is not sent yet");
-            Handed::No
-        }
-    }
-}
-
-/// Nodes tell these apart in words only; the words are the same in all of them.
-fn handed(message: &str, signed: &Signed) -> Handed {
-    let message = message.to_lowercase();
-    if message.contains("already known") || message.contains("already imported") {
-        Handed::Yes
-    } else if message.contains("nonce too low") {
-        Handed::NonceTaken
-    } else {
-        tracing::warn!(tx = %signed.hash, message, "a node does not take a transaction; it is sent again");
-        Handed::No
     }
 }
 

@@ -1,13 +1,4 @@
-//! A submission's state machine, as it is written into the ledger.
-//!
-//! ```text
-//!             signed, on disk     handed to a node        receipt         confirmations
-//!  certificate ----------> Prepared ----------> Sent ----------> Mined ----------> Final
-//!                              |                 |  ^              |
-//!                              |                 +--+ replaced     +--> Failed{reason}   (reverted)
-//!                              |                 |                 +--> Sent             (reorganised away)
-//!                              +-----------------+--> Expired   (its nonce is then used up by a cancellation)
-//! ```
+//! A submission as it is written into the ledger, and the fees of its transactions.
 //!
 //! A submission keeps one nonce and everything ever signed for it: whichever of its transactions is mined, it is found.
 //! It is on the disk before anything is sent, raw bytes and all, so after a crash the same bytes are sent again; a second
@@ -15,6 +6,8 @@
 
 use alloy::primitives::{B256, Bytes};
 use serde::{Deserialize, Serialize};
+
+use super::state::Stage;
 
 /// A signed transaction of a submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,35 +24,6 @@ pub struct Signed {
     pub at_ms: u64,
     /// It only uses up the nonce.
     pub cancels: bool,
-}
-
-/// Where a submission stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "stage", rename_all = "snake_case")]
-pub enum Stage {
-    /// Signed and on the disk, perhaps not sent yet.
-    Prepared,
-    /// Handed to a node.
-    Sent,
-    /// In a block, not yet deep enough.
-    Mined {
-        /// Which transaction.
-        tx: B256,
-        /// In which block.
-        block: u64,
-    },
-    /// In a block that is deep enough.
-    Final {
-        /// Which transaction.
-        tx: B256,
-    },
-    /// Mined and reverted, or given up.
-    Failed {
-        /// Why.
-        reason: String,
-    },
-    /// Its operations' validity ended first.
-    Expired,
 }
 
 /// One attempt to bring a certificate to the chain.
@@ -87,7 +51,7 @@ impl Submission {
     /// Is the nonce still open as far as this node knows?
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
-        matches!(self.stage, Stage::Prepared | Stage::Sent | Stage::Mined { .. })
+        self.stage.is_in_flight()
     }
 }
 
@@ -100,6 +64,9 @@ pub struct Fees {
     pub priority: u64,
 }
 
+/// What nodes want of a replacement, in percent of what it replaces: geth's and anvil's default.
+const LEAST_BUMP: u64 = 110;
+
 impl Fees {
     /// Fees for now: room for six full blocks (twice the base fee), within the ceiling.
     #[must_use]
@@ -109,14 +76,16 @@ impl Fees {
         Self { max: base.saturating_mul(2).saturating_add(priority).min(ceiling), priority }
     }
 
-    /// Fees that a node takes in place of `before`: at least `percent` more of both; `None` when the ceiling forbids it.
+    /// Fees that a node takes in place of `before`: `percent` more of both, the last time as much as the ceiling leaves;
+    /// `None` when that is less than nodes want.
     #[must_use]
     pub fn replacing(self, before: &Signed, percent: u64, ceiling: u64) -> Option<Self> {
         // Rounded up, and at least one wei: nodes compare exactly.
         let more = |fee: u64| fee.saturating_add((fee.saturating_mul(percent)).div_ceil(100).max(1));
-        let max = self.max.max(more(before.max_fee));
-        let priority = self.priority.max(more(before.priority_fee));
-        (max <= ceiling && priority <= max).then_some(Self { max, priority })
+        let max = self.max.max(more(before.max_fee)).min(ceiling);
+        let priority = self.priority.max(more(before.priority_fee)).min(max);
+        let enough = |now: u64, then: u64| u128::from(now) * 100 >= u128::from(then) * u128::from(LEAST_BUMP);
+        (enough(max, before.max_fee) && enough(priority, before.priority_fee)).then_some(Self { max, priority })
     }
 }
 
@@ -138,6 +107,11 @@ mod tests {
         let now = Fees { max: 100, priority: 1 };
         assert_eq!(now.replacing(&before, 15, 1_000), Some(Fees { max: 230, priority: 4 }));
         assert_eq!(Fees { max: 500, priority: 9 }.replacing(&before, 15, 1_000), Some(Fees { max: 500, priority: 9 }));
-        assert_eq!(now.replacing(&before, 15, 229), None);
+        assert_eq!(
+            now.replacing(&before, 15, 229),
+            Some(Fees { max: 229, priority: 4 }),
+            "what is left to the ceiling"
+        );
+        assert_eq!(now.replacing(&before, 15, 219), None, "less than nodes take");
     }
 }

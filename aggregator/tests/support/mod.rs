@@ -105,8 +105,26 @@ pub fn session_key() -> Address {
     Address::repeat_byte(0x5e)
 }
 
+/// Rules of a test's network.
+#[derive(Clone, Copy)]
+pub struct Rules {
+    pub validity_slots: u64,
+    /// Seconds after a slot's start from which others than the aggregator may submit.
+    pub deadline: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { validity_slots: 3, deadline: 60 }
+    }
+}
+
 impl Chain {
     pub async fn start(operators: u8, accounts: u8) -> Self {
+        Self::start_with(operators, accounts, Rules::default()).await
+    }
+
+    pub async fn start_with(operators: u8, accounts: u8, rules: Rules) -> Self {
         let anvil = Anvil::start(free_port());
         let config: ChainConfig = serde_json::from_value(json!({ "rpc": [anvil.url] })).unwrap();
         let rpc = Arc::new(Rpc::new(CHAIN, &config).unwrap());
@@ -122,7 +140,7 @@ impl Chain {
         let genesis = now_ms() / 1000 - 1_000;
         let network: NetworkConfig = serde_json::from_value(json!({
             "name": "test", "target_chain": CHAIN, "genesis_seconds": genesis, "slot_seconds": SLOT_SECONDS,
-            "aggregator": submitter.address(), "set_settles_blocks": 4,
+            "aggregator": submitter.address(), "set_settles_blocks": 4, "validity_slots": rules.validity_slots,
         }))
         .unwrap();
         let zero = Address::ZERO;
@@ -144,7 +162,7 @@ impl Chain {
             counter: zero,
             mischief: zero,
         };
-        chain.deploy(owner).await;
+        chain.deploy(owner, rules.deadline).await;
         for seed in 1..=operators {
             chain.register(seed).await;
         }
@@ -171,13 +189,14 @@ impl Chain {
     async fn transact(&self, transaction: serde_json::Value) -> serde_json::Value {
         let hash = self.ask("eth_sendTransaction", json!([transaction])).await;
         // Mined at once, yet the answer may overtake the block.
-        let receipt = loop {
-            let receipt = self.ask("eth_getTransactionReceipt", json!([hash])).await;
+        let mut receipt = serde_json::Value::Null;
+        for _ in 0..12_000 {
+            receipt = self.ask("eth_getTransactionReceipt", json!([hash])).await;
             if !receipt.is_null() {
-                break receipt;
+                break;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
-        };
+        }
         let shown: String = transaction.to_string().chars().take(300).collect();
         assert_eq!(receipt["status"], "0x1", "{shown} failed");
         receipt
@@ -201,7 +220,7 @@ impl Chain {
         nonce.to()
     }
 
-    async fn deploy(&mut self, owner: Address) {
+    async fn deploy(&mut self, owner: Address, deadline: u32) {
         // At whatever address: its code is what counts, and nothing here knows the canonical one.
         let entry_point = self.create(owner, &bytecode(include_str!("../../../abi/EntryPoint.json")), Vec::new()).await;
         let obls = self.create(owner, &OBLS::BYTECODE, (owner, 600u64).abi_encode_params()).await;
@@ -209,7 +228,8 @@ impl Chain {
         let (module, center) = (owner.create(nonce + 1), owner.create(nonce + 2));
         let hook = self.create(owner, &DittoHook::BYTECODE, (entry_point, center, module).abi_encode_params()).await;
         self.create(owner, &DittoValidatorModule::BYTECODE, (hook,).abi_encode_params()).await;
-        let arguments = (owner, obls, hook, entry_point, self.network.genesis_seconds, 2u32, 60u32).abi_encode_params();
+        let arguments =
+            (owner, obls, hook, entry_point, self.network.genesis_seconds, 2u32, deadline).abi_encode_params();
         assert_eq!(self.create(owner, &AttestationCenter::BYTECODE, arguments).await, center);
         self.contracts = ContractsConfig {
             attestation_center: center,
@@ -312,7 +332,8 @@ impl Chain {
                 valid_after: 0,
                 valid_until: self.network.valid_until(slot),
             },
-            proof: keccak256("proof"),
+            evidence: Vec::new(),
+            run: keccak256("run"),
         }
     }
 
