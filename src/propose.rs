@@ -35,6 +35,7 @@ const TICK: Duration = Duration::from_millis(10);
 const SLOTS: usize = 4;
 /// Bytes of a message that are not call data, per task and in all: their encodings, rounded up.
 const TASK_BYTES: usize = 320;
+const OBSERVATION_BYTES: usize = 96;
 const HEADER_BYTES: usize = 8 * 1024;
 
 /// What the proposer is told.
@@ -274,7 +275,7 @@ impl Propose {
         let mut batches: Vec<Vec<Task>> = Vec::new();
         let (mut gas, mut bytes) = (0u64, 0usize);
         for task in tasks {
-            let (task_gas, task_bytes) = (NetworkConfig::task_gas(&task), TASK_BYTES + task.op.call_data.len());
+            let (task_gas, task_bytes) = (NetworkConfig::task_gas(&task), task_bytes(&task));
             let full = batches.last().is_none_or(|batch| {
                 batch.len() >= most || gas + task_gas > self.network.batch_gas || bytes + task_bytes > room
             });
@@ -293,4 +294,8 @@ impl Propose {
         }
         batches
     }
+}
+
+fn task_bytes(task: &Task) -> usize {
+    TASK_BYTES + task.op.call_data.len() + OBSERVATION_BYTES * task.evidence.len()
 }

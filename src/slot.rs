@@ -6,6 +6,7 @@ use std::sync::Arc;
 use alloy::primitives::{B256, keccak256};
 use ditto_core::chain::{Batcher, Head};
 use ditto_core::clock::Slot;
+use ditto_core::evidence::Observation;
 use ditto_core::operators::OperatorSet;
 use ditto_core::proposal::Pin;
 use ditto_core::stage::Deadline;
@@ -48,12 +49,18 @@ impl SlotContext {
     /// The seed of a workflow's `Math.random`: different for every slot and workflow, equal on every operator.
     #[must_use]
     pub fn seed(&self, workflow: WorkflowId) -> B256 {
-        let mut bytes = [0; 48];
-        bytes[..8].copy_from_slice(&self.slot.to_be_bytes());
-        bytes[8..16].copy_from_slice(&workflow.to_be_bytes());
-        bytes[16..].copy_from_slice(self.pins_hash.as_slice());
-        keccak256(bytes)
+        seed(self.slot, workflow, self.pins_hash)
     }
+}
+
+/// The seed of a workflow's `Math.random` in a slot with these pins.
+#[must_use]
+pub fn seed(slot: Slot, workflow: WorkflowId, pins_hash: B256) -> B256 {
+    let mut bytes = [0; 48];
+    bytes[..8].copy_from_slice(&slot.to_be_bytes());
+    bytes[8..16].copy_from_slice(&workflow.to_be_bytes());
+    bytes[16..].copy_from_slice(pins_hash.as_slice());
+    keccak256(bytes)
 }
 
 /// The chains' batchers, by chain id.
@@ -70,6 +77,8 @@ pub struct Due {
     pub workflow: Arc<Workflow>,
     /// Its code.
     pub code: Arc<[u8]>,
+    /// What on the chains made it due.
+    pub evidence: Arc<[Observation]>,
 }
 
 /// What proposing and judging learn of a slot.

@@ -73,7 +73,8 @@ pub fn task(workflow: u64) -> Task {
             valid_after: 0,
             valid_until: network.valid_until(SLOT),
         },
-        proof: B256::with_last_byte(3),
+        evidence: Vec::new(),
+        run: B256::with_last_byte(3),
     }
 }
 

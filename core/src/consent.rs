@@ -87,7 +87,7 @@ impl SigningDomain {
     #[must_use]
     pub fn task_id(&self, task: &Task) -> B256 {
         let terms = task.terms.encode(task.occurrence);
-        keccak256([self.user_op_hash(task).as_slice(), task.proof.as_slice(), &terms].concat())
+        keccak256([self.user_op_hash(task).as_slice(), task.proof().as_slice(), &terms].concat())
     }
 
     /// What the performer signs.

@@ -19,6 +19,7 @@ pub mod clock;
 pub mod config;
 pub mod consent;
 pub mod election;
+pub mod evidence;
 pub mod network;
 pub mod operators;
 pub mod p2p;

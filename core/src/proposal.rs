@@ -52,7 +52,7 @@ pub fn hash_batch(domain: &SigningDomain, tasks: &[Task]) -> B256 {
     let mut bytes = Vec::with_capacity(tasks.len() * 64);
     for task in tasks {
         bytes.extend_from_slice(domain.user_op_hash(task).as_slice());
-        bytes.extend_from_slice(task.proof.as_slice());
+        bytes.extend_from_slice(task.proof().as_slice());
     }
     keccak256(bytes)
 }

@@ -1,12 +1,14 @@
 //! Occurrences and tasks.
 //!
 //! A workflow that is due in a slot is an [`Occurrence`]; it is executed at most once, ever. A [`Task`] is the one
-//! ERC-4337 operation that an occurrence came to, with the terms of its consent and the proof of what was computed.
+//! ERC-4337 operation that an occurrence came to, with the terms of its consent, the evidence that made it due, and the proof
+//! of what was computed.
 
 use alloy::primitives::{Address, B256, U256, keccak256};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Slot;
+use crate::evidence::{Observation, hash_evidence};
 use crate::userop::UserOperation;
 
 /// A workflow's number in the registry, from 1.
@@ -65,11 +67,22 @@ pub struct Task {
     pub op: UserOperation,
     /// Under which terms.
     pub terms: ConsentTerms,
-    /// Hash over everything that went in and came out of the simulation; see [`ProofOfTask`].
-    pub proof: B256,
+    /// What on the chains made it due.
+    pub evidence: Vec<Observation>,
+    /// Hash over everything else that went in and came out of the simulation; see [`ProofOfTask`].
+    pub run: B256,
 }
 
-/// Everything a simulation depended on and came to, hashed into a task's proof.
+impl Task {
+    /// The proof of task: keccak256 over [`Self::run`] and the hash of the evidence. So whoever has the task can check its
+    /// evidence against the proof, which the performer signed.
+    #[must_use]
+    pub fn proof(&self) -> B256 {
+        keccak256([self.run, hash_evidence(&self.evidence)].concat())
+    }
+}
+
+/// Everything a simulation depended on and came to, besides the trigger evidence: hashed into [`Task::run`].
 #[derive(Clone, Copy, Debug)]
 pub struct ProofOfTask {
     /// The occurrence.
@@ -78,7 +91,7 @@ pub struct ProofOfTask {
     pub code_hash: B256,
     /// The engine that ran it.
     pub engine_id: B256,
-    /// keccak256 of the trigger evidence (the published triggers).
+    /// keccak256 of the published triggers.
     pub trigger: B256,
     /// Hash of the block pins.
     pub pins: B256,

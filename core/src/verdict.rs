@@ -27,10 +27,12 @@ pub enum Reason {
     Threw = 8,
     /// The proof of task is not the attester's.
     OtherProof = 9,
+    /// What made the occurrence due, as the performer tells it, is not what the attester saw.
+    OtherEvidence = 10,
 }
 
 impl Reason {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::NotDue,
         Self::NothingToDo,
         Self::OtherOperation,
@@ -40,6 +42,7 @@ impl Reason {
         Self::Reverts,
         Self::Threw,
         Self::OtherProof,
+        Self::OtherEvidence,
     ];
 
     /// The reason as a metric label.
@@ -55,6 +58,7 @@ impl Reason {
             Self::Reverts => "reverts",
             Self::Threw => "threw",
             Self::OtherProof => "other_proof",
+            Self::OtherEvidence => "other_evidence",
         }
     }
 }

@@ -16,11 +16,15 @@ pub fn verdict(task: &Task, hash: B256, finding: Option<&Finding>, planned: bool
         None | Some(Finding::Trouble(_)) => Verdict::Abstain,
         Some(Finding::Nothing) => Verdict::Reject(Reason::NothingToDo),
         Some(Finding::Refused(reason)) => Verdict::Reject(*reason),
+        // First what it began with: another trigger explains another operation.
+        Some(Finding::Operation { task: own, .. }) if own.evidence != task.evidence => {
+            Verdict::Reject(Reason::OtherEvidence)
+        }
         // The hash leaves out the terms, which travel in the signature: they are compared as well.
         Some(Finding::Operation { task: own, hash: own_hash }) if *own_hash != hash || own.terms != task.terms => {
             Verdict::Reject(Reason::OtherOperation)
         }
-        Some(Finding::Operation { task: own, .. }) if own.proof != task.proof => Verdict::Reject(Reason::OtherProof),
+        Some(Finding::Operation { task: own, .. }) if own.run != task.run => Verdict::Reject(Reason::OtherProof),
         Some(Finding::Operation { .. }) => Verdict::Approve,
     }
 }
@@ -29,8 +33,20 @@ pub fn verdict(task: &Task, hash: B256, finding: Option<&Finding>, planned: bool
 mod tests {
     use super::*;
     use alloy::primitives::{Address, U256};
+    use ditto_core::evidence::{Observation, Observed};
     use ditto_core::task::{ConsentTerms, Occurrence};
     use ditto_core::userop::UserOperation;
+
+    fn observation() -> Observation {
+        Observation {
+            trigger: 0,
+            chain_id: 1,
+            block_number: 5,
+            block_hash: B256::repeat_byte(5),
+            observed: Observed::Log(1),
+            digest: B256::repeat_byte(6),
+        }
+    }
 
     fn task() -> Task {
         Task {
@@ -46,7 +62,8 @@ mod tests {
                 max_priority_fee: 1,
             },
             terms: ConsentTerms { session_key: Address::ZERO, valid_after: 1, valid_until: 2 },
-            proof: B256::repeat_byte(1),
+            evidence: vec![observation()],
+            run: B256::repeat_byte(1),
         }
     }
 
@@ -61,8 +78,26 @@ mod tests {
         longer.terms.valid_until = 3;
         assert_eq!(verdict(&longer, hash, Some(&own), true), Verdict::Reject(Reason::OtherOperation));
         let mut forged = task();
-        forged.proof = B256::ZERO;
+        forged.run = B256::ZERO;
         assert_eq!(verdict(&forged, hash, Some(&own), true), Verdict::Reject(Reason::OtherProof));
+    }
+
+    #[test]
+    fn wrong_evidence_is_rejected_with_its_reason() {
+        let hash = B256::repeat_byte(9);
+        let own = Finding::Operation { task: Box::new(task()), hash };
+        let other = |change: fn(&mut Vec<Observation>)| {
+            let mut forged = task();
+            change(&mut forged.evidence);
+            verdict(&forged, hash, Some(&own), true)
+        };
+        let reason = Verdict::Reject(Reason::OtherEvidence);
+        assert_eq!(other(|seen| seen[0].observed = Observed::Log(2)), reason);
+        assert_eq!(other(|seen| seen[0].block_hash = B256::ZERO), reason);
+        assert_eq!(other(|seen| seen[0].digest = B256::ZERO), reason);
+        assert_eq!(other(Vec::clear), reason);
+        assert_eq!(other(|seen| seen.push(observation())), reason);
+        assert_eq!(other(|_| ()), Verdict::Approve);
     }
 
     #[test]

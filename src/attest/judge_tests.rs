@@ -92,7 +92,8 @@ fn task(workflow: u64) -> Task {
             max_priority_fee: 1,
         },
         terms: ConsentTerms { session_key: Address::ZERO, valid_after: 1, valid_until: 2 },
-        proof: B256::repeat_byte(2),
+        evidence: Vec::new(),
+        run: B256::repeat_byte(2),
     }
 }
 
@@ -285,7 +286,7 @@ async fn a_flood_takes_its_authors_place_and_nobody_elses() {
     let mut outcomes = Vec::new();
     for n in 0..70u64 {
         let mut tasks = vec![task(1)];
-        tasks[0].proof = B256::from(U256::from(n));
+        tasks[0].run = B256::from(U256::from(n));
         let batch = bench.batch(0, tasks, |_| {});
         outcomes.push(bench.hear(batch).await);
     }

@@ -4,7 +4,7 @@
 //! with a margin, the fee from the pin's base fee, all capped by the session's policy. So performer and attesters compute
 //! the same operation, and nobody can inflate it. The finished operation is tried once more, whole.
 
-mod account;
+pub mod account;
 pub mod dry_run;
 pub mod policy;
 
@@ -178,7 +178,8 @@ impl Build {
             return Ok(self.refuse(due, Reason::Policy, &breach));
         }
         let op = self.operation(context, &policy, workflow.account, nonce, call_data, call_gas);
-        let mut task = Task { occurrence: due.occurrence, op, terms, proof: B256::ZERO };
+        let evidence = due.evidence.to_vec();
+        let mut task = Task { occurrence: due.occurrence, op, terms, evidence, run: B256::ZERO };
         if !self.network.fits(std::slice::from_ref(&task)) {
             return Ok(self.refuse(due, Reason::Policy, &"the operation does not fit into one transaction"));
         }
@@ -192,7 +193,7 @@ impl Build {
             }
         }
         let hash = self.domain.user_op_hash(&task);
-        task.proof = ProofOfTask {
+        task.run = ProofOfTask {
             occurrence: due.occurrence,
             code_hash: workflow.code_hash,
             engine_id: self.engine_id,

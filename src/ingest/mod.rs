@@ -7,7 +7,7 @@
 mod plan;
 mod published;
 mod registry;
-mod triggers;
+pub mod triggers;
 
 use ditto_core::clock::{Slot, SlotClock};
 use ditto_core::stage::{Deadline, Outbox, Refused};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub use plan::{Checks, Plan};
 pub use published::Workflow;
 pub use registry::{CodeError, Registry};
-pub use triggers::{Trigger, TriggerError};
+pub use triggers::{PublishedTrigger, Trigger, TriggerError};
 
 /// Sends every slot at its start, from the next one on. A slot that is over before there is room is dropped, and counted
 /// by its stage.

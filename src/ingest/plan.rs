@@ -29,6 +29,7 @@ use tokio::sync::{Mutex, Notify};
 
 use super::published::Workflow;
 use super::registry::Registry;
+use super::triggers::Span;
 use crate::board::Board;
 use crate::build::Finding;
 use crate::simulate::SlotReads;
@@ -154,7 +155,8 @@ impl Plan {
         for (occurrence, workflow) in due {
             match codes.get(&workflow.code_hash) {
                 Some(Ok(code)) => {
-                    let due = Due { context: context.clone(), occurrence, workflow, code: code.clone() };
+                    let evidence = Arc::from([]);
+                    let due = Due { context: context.clone(), occurrence, workflow, code: code.clone(), evidence };
                     self.simulate.offer(due, context.end).await;
                 }
                 _ => {
@@ -221,7 +223,10 @@ impl Plan {
         let due_in = |slot: Slot| {
             registry
                 .workflows()
-                .filter(move |workflow| workflow.is_due(slot, &schedule, lag))
+                .filter(move |workflow| {
+                    let asks = workflow.events().next().is_some() || workflow.conditions().next().is_some();
+                    !asks && workflow.limit().is_none() && workflow.may_be_due(Span::of(slot), &schedule, lag)
+                })
                 .map(move |workflow| (Occurrence { workflow: workflow.id, slot }, workflow.clone()))
         };
         let mut due: Vec<Candidate> = due_in(context.slot).collect();

@@ -11,10 +11,10 @@ use alloy::primitives::{Address, B256, keccak256};
 use alloy::rpc::types::Log;
 use alloy::sol_types::{SolEvent, SolValue};
 use ditto_core::chain::bindings::registry::WorkflowRegistry;
-use ditto_core::clock::{Slot, SlotSchedule};
+use ditto_core::clock::SlotSchedule;
 use ditto_core::task::WorkflowId;
 
-use super::triggers::{Trigger, TriggerError};
+use super::triggers::{Condition, EventFilter, Limit, Span, Trigger, TriggerError};
 
 /// How many blocks a reorganisation may give up without everything being read anew.
 const DEPTH: u64 = 64;
@@ -32,7 +32,7 @@ pub struct Workflow {
     pub session_key: Address,
     /// When it is due, or why it never is.
     pub triggers: Result<Vec<Trigger>, TriggerError>,
-    /// keccak256 of the published triggers: the trigger evidence of interval and cron.
+    /// keccak256 of the published triggers.
     pub trigger_hash: B256,
     /// Its arguments: UTF-8 JSON.
     pub args: String,
@@ -45,20 +45,62 @@ pub struct Workflow {
 }
 
 impl Workflow {
-    /// Whether it is due in a slot, given the lag of the slot's pin.
+    /// Whether it may be due after these slots, as far as slots and publication tell, given the lag of the target chain's
+    /// pins: published by the last one's pin, valid in it, and no trigger says no. Events of before its publication are none
+    /// of its own, so with them it must have been published before the first one's window.
     #[must_use]
-    pub fn is_due(&self, slot: Slot, schedule: &SlotSchedule, lag: u64) -> bool {
-        let start = schedule.start_seconds(slot);
-        let published = self.published_at <= start.saturating_sub(lag);
-        let in_window = self.valid_after <= start && (self.valid_until == 0 || start <= self.valid_until);
+    pub fn may_be_due(&self, span: Span, schedule: &SlotSchedule, lag: u64) -> bool {
         let Ok(triggers) = &self.triggers else { return false };
-        published && in_window && !triggers.is_empty() && triggers.iter().all(|trigger| trigger.fires(slot, schedule))
+        let start = schedule.start_seconds(span.last);
+        let by =
+            if self.events().next().is_some() { schedule.start_seconds(span.first.saturating_sub(1)) } else { start };
+        let published = self.published_at <= by.saturating_sub(lag);
+        let in_window = self.valid_after <= start && (self.valid_until == 0 || start <= self.valid_until);
+        published
+            && in_window
+            && !triggers.is_empty()
+            && triggers.iter().all(|trigger| trigger.may_fire(span, schedule))
+    }
+
+    /// How often it executes at most.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        self.triggers().iter().find_map(|trigger| match trigger {
+            Trigger::Limit(limit) => Some(*limit),
+            _ => None,
+        })
+    }
+
+    /// Its event triggers, with their places among the triggers.
+    pub fn events(&self) -> impl Iterator<Item = (u8, &EventFilter)> {
+        self.numbered().filter_map(|(at, trigger)| match trigger {
+            Trigger::Event(event) => Some((at, &**event)),
+            _ => None,
+        })
+    }
+
+    /// Its condition triggers, with their places among the triggers.
+    pub fn conditions(&self) -> impl Iterator<Item = (u8, &Condition)> {
+        self.numbered().filter_map(|(at, trigger)| match trigger {
+            Trigger::Condition(condition) => Some((at, &**condition)),
+            _ => None,
+        })
+    }
+
+    fn triggers(&self) -> &[Trigger] {
+        self.triggers.as_deref().unwrap_or_default()
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = (u8, &Trigger)> {
+        // The registry takes eight triggers at most.
+        (0u8..).zip(self.triggers())
     }
 
     fn new(event: WorkflowRegistry::WorkflowPublished, published_at: u64) -> Self {
         let published = event.workflow;
         let trigger_hash = keccak256(published.triggers.abi_encode());
-        let triggers = published.triggers.iter().map(|trigger| Trigger::parse(trigger.kind, &trigger.data)).collect();
+        let triggers =
+            Trigger::parse_all(published.triggers.iter().map(|trigger| (trigger.kind, trigger.data.as_ref())));
         Self {
             id: event.id,
             account: published.account,

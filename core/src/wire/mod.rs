@@ -12,7 +12,7 @@ pub use proposal::{decode_batch, encode_batch};
 pub use vote::Vote;
 
 /// The version that this code speaks; another one is refused, with both numbers in the error.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Why bytes are no message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

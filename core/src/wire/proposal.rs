@@ -4,10 +4,11 @@ use alloy::primitives::{Address, B256, U256};
 use ssz::Decode;
 use ssz_derive::{Decode, Encode};
 use ssz_types::VariableList;
-use ssz_types::typenum::{U32, U64, U256 as N256, U65536};
+use ssz_types::typenum::{U32, U64, U256 as N256, U65536, Unsigned};
 
 use super::{WireError, unversioned, versioned};
 use crate::consent::Proposal;
+use crate::evidence::{MAX_OBSERVATIONS, Observation, Observed};
 use crate::proposal::{MAX_CALL_DATA, Pin, ProposedBatch};
 use crate::task::{ConsentTerms, Occurrence, Task};
 use crate::userop::UserOperation;
@@ -52,7 +53,19 @@ struct TaskMessage {
     session_key: Address,
     valid_after: u64,
     valid_until: u64,
-    proof: B256,
+    run: B256,
+    evidence: VariableList<ObservationMessage, U32>,
+}
+
+#[derive(Encode, Decode)]
+struct ObservationMessage {
+    trigger: u8,
+    kind: u8,
+    chain_id: u64,
+    block_number: u64,
+    block_hash: B256,
+    log_index: u64,
+    digest: B256,
 }
 
 /// Encodes a batch.
@@ -123,7 +136,8 @@ impl TaskMessage {
             session_key: task.terms.session_key,
             valid_after: task.terms.valid_after,
             valid_until: task.terms.valid_until,
-            proof: task.proof,
+            run: task.run,
+            evidence: list(task.evidence.iter().map(ObservationMessage::new).collect(), "evidence")?,
         })
     }
 
@@ -150,17 +164,45 @@ impl TaskMessage {
                 valid_after: self.valid_after,
                 valid_until: self.valid_until,
             },
-            proof: self.proof,
+            evidence: Vec::from(self.evidence)
+                .into_iter()
+                .map(ObservationMessage::observation)
+                .collect::<Result<_, _>>()?,
+            run: self.run,
         })
     }
 }
 
-// The list's bound is the protocol's.
-const _: () = assert!(MAX_CALL_DATA == 65_536);
+impl ObservationMessage {
+    fn new(seen: &Observation) -> Self {
+        let (kind, log_index) = seen.observed.parts();
+        Self {
+            trigger: seen.trigger,
+            kind,
+            chain_id: seen.chain_id,
+            block_number: seen.block_number,
+            block_hash: seen.block_hash,
+            log_index,
+            digest: seen.digest,
+        }
+    }
 
-fn list<T, N: ssz_types::typenum::Unsigned>(
-    items: Vec<T>,
-    field: &'static str,
-) -> Result<VariableList<T, N>, WireError> {
+    fn observation(self) -> Result<Observation, WireError> {
+        let observed = Observed::from_parts(self.kind, self.log_index).ok_or(WireError::Range { field: "evidence" })?;
+        Ok(Observation {
+            trigger: self.trigger,
+            chain_id: self.chain_id,
+            block_number: self.block_number,
+            block_hash: self.block_hash,
+            observed,
+            digest: self.digest,
+        })
+    }
+}
+
+// The lists' bounds are the protocol's.
+const _: () = assert!(MAX_CALL_DATA == 65_536 && MAX_OBSERVATIONS == U32::USIZE);
+
+fn list<T, N: Unsigned>(items: Vec<T>, field: &'static str) -> Result<VariableList<T, N>, WireError> {
     VariableList::new(items).map_err(|_| WireError::Range { field })
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::consent::Proposal;
+use crate::evidence::{Observation, Observed};
 use crate::proposal::{BatchId, Pin, ProposedBatch};
 use crate::task::{ConsentTerms, Occurrence, Task};
 use crate::userop::UserOperation;
@@ -49,15 +50,33 @@ fn sample_batch() -> ProposedBatch {
                 max_priority_fee: 1_000_000,
             },
             terms: ConsentTerms { session_key: Address::repeat_byte(12), valid_after: 13, valid_until: 14 },
-            proof: B256::repeat_byte(15),
+            evidence: vec![
+                Observation {
+                    trigger: 0,
+                    chain_id: 31337,
+                    block_number: 98,
+                    block_hash: B256::repeat_byte(16),
+                    observed: Observed::Log(3),
+                    digest: B256::repeat_byte(17),
+                },
+                Observation {
+                    trigger: 1,
+                    chain_id: 31337,
+                    block_number: 99,
+                    block_hash: B256::repeat_byte(7),
+                    observed: Observed::Answer,
+                    digest: B256::repeat_byte(18),
+                },
+            ],
+            run: B256::repeat_byte(15),
         }],
     }
 }
 
-/// Golden: these bytes are what version 1 is. A change here is a new version.
+/// Golden: these bytes are what version 2 is. A change here is a new version.
 #[test]
-fn version_1_is_what_it_was() {
-    let golden = include_str!("golden_v1.txt");
+fn version_2_is_what_it_was() {
+    let golden = include_str!("golden_v2.txt");
     let vote = alloy::hex::encode(sample_vote().encode().unwrap());
     let batch = alloy::hex::encode(encode_batch(&sample_batch()).unwrap());
     assert_eq!(golden.trim(), format!("vote {vote}\nbatch {batch}"));
@@ -83,6 +102,27 @@ fn a_time_beyond_48_bits_is_refused() {
     batch.tasks[0].terms.valid_until = 1 << 48;
     let bytes = encode_batch(&batch).unwrap();
     assert!(matches!(decode_batch(&bytes), Err(WireError::Range { .. })));
+}
+
+#[test]
+fn evidence_of_a_kind_that_does_not_exist_is_refused() {
+    let bytes = encode_batch(&sample_batch()).unwrap();
+    // The last observation's kind: it is followed by chain id, block number and hash, index and digest.
+    let kind = bytes.len() - 1 - 32 - 8 - 32 - 8 - 8;
+    for (byte, fine) in [(0, true), (1, true), (2, false), (255, false)] {
+        let mut changed = bytes.clone();
+        changed[kind] = byte;
+        assert_eq!(decode_batch(&changed).is_ok(), fine, "kind {byte}");
+    }
+}
+
+#[test]
+fn whoever_changes_evidence_on_the_way_changes_the_proof() {
+    let (before, mut after) = (sample_batch(), sample_batch());
+    after.tasks[0].evidence[0].observed = Observed::Log(4);
+    assert_ne!(before.tasks[0].proof(), after.tasks[0].proof());
+    after.tasks[0].evidence.clear();
+    assert_ne!(before.tasks[0].proof(), after.tasks[0].proof());
 }
 
 proptest! {
