@@ -31,6 +31,8 @@ mod codec;
 mod config;
 mod gossip;
 mod handle;
+#[doc(hidden)]
+pub mod hostile;
 mod keyfile;
 mod limits;
 mod peers;
