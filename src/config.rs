@@ -14,6 +14,8 @@ use ditto_core::telemetry::TelemetryConfig;
 use ditto_sandbox::SandboxConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::simulate::ReadsConfig;
+
 /// Everything an operator sets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +41,9 @@ pub struct OperatorConfig {
     /// The sandbox.
     #[serde(default)]
     pub sandbox: SandboxConfig,
+    /// What is kept of the chain reads of runs.
+    #[serde(default)]
+    pub reads: ReadsConfig,
     /// The journal's writer.
     #[serde(default)]
     pub journal: WriterConfig,

@@ -47,6 +47,18 @@ pub fn describe() {
         "Times the journal could not be written, so that nothing was signed."
     );
     describe_counter!("ditto_operator_undecodable_total", "Gossiped messages that are no proposal of our version.");
-    describe_counter!("ditto_reads_total", "Chain reads of runs, answered from the slot's cache or by the node.");
+    describe_counter!(
+        "ditto_reads_total",
+        "Chain reads of runs, by who answers: the cache (hit), a request that another run waits for already (joined), \
+         a request of their own (miss)."
+    );
+    describe_counter!("ditto_reads_prefetched_total", "Chain reads that were made ahead of the runs of a slot.");
+    describe_counter!("ditto_reads_prefetch_used_total", "Reads made ahead that a run then asked for.");
+    describe_counter!(
+        "ditto_reads_failed_total",
+        "Chain reads that failed, by reason: the node did not answer as it should, or nobody may read that."
+    );
+    describe_gauge!("ditto_reads_cache_entries", "Answers in the read cache.");
+    describe_gauge!("ditto_reads_cache_bytes", Unit::Bytes, "Bytes that the read cache counts for its answers.");
     ditto_core::chain::describe();
 }

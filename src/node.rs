@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::{B256, U64};
+use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
 use ditto_core::admission::{AcceptedSets, ConsensusIdentity, SetAdmission};
 use ditto_core::bls::SecretKey;
-use ditto_core::chain::{Batcher, Head, Heads, Request, Rpc, SetReader};
+use ditto_core::chain::{Batcher, Head, Heads, Rpc, SetReader};
 use ditto_core::clock::{Clock, SlotClock};
 use ditto_core::consent::SigningDomain;
 use ditto_core::operators::OperatorSet;
@@ -119,10 +119,11 @@ impl Node {
         let sets = SetReader::new(target, contracts.obls, config.network.set_settles_blocks);
         let admitted = AcceptedSets::new();
         let checks = Checks { chain: chain_ready, set: set_ready };
-        first_head(&heads[&config.network.target_chain], &checks).await;
+        // With a node of another chain, everything read would be wrong.
         for node in chains.values() {
-            check_chain_id(node.rpc()).await?;
+            node.rpc().check_chain_ids().await?;
         }
+        first_head(&heads[&config.network.target_chain], &checks).await;
         let set = first_set(&sets, &heads[&config.network.target_chain], &checks).await;
         if set.by_key(&keys.consensus.public()).is_none() {
             tracing::warn!(
@@ -215,23 +216,6 @@ fn journal(config: &OperatorConfig, keys: &Keys) -> anyhow::Result<Journal> {
         );
     }
     Ok(Journal::new(Writer::start("journal", store, &config.journal)?))
-}
-
-/// Makes sure that a chain's nodes are on that chain: with another one, everything read would be wrong.
-async fn check_chain_id(rpc: &Rpc) -> anyhow::Result<()> {
-    let expected = rpc.chain();
-    let asked = rpc.ask_for::<U64>(Request::new("eth_chainId", &serde_json::json!([]))).await;
-    match asked.map(|found| found.to::<u64>()) {
-        Ok(found) if found != expected => {
-            anyhow::bail!("`chains.{expected}.rpc`: the node is on chain {found}; give a node of chain {expected}")
-        }
-        Ok(_) => Ok(()),
-        // It is followed anyway, and said to be down where that matters.
-        Err(error) => {
-            tracing::warn!(%error, "a chain's id could not be checked");
-            Ok(())
-        }
-    }
 }
 
 /// The target chain's head, waited for.

@@ -40,7 +40,7 @@ use crate::config::OperatorConfig;
 use crate::gossip;
 use crate::ingest::{self, Checks, Plan, Registry};
 use crate::propose::Propose;
-use crate::simulate::Simulate;
+use crate::simulate::{ReadCache, Simulate, prefetch};
 use crate::slot::Chains;
 
 /// How long a shutdown may drain: what was judged is signed and cast, nothing new is begun.
@@ -110,6 +110,13 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
     let (hearing, sets_heard, heard) = (transport.clone(), admitted.clone(), judge.clone());
     pipeline.source("gossip", |stopping| gossip::listen(events, hearing, sets_heard, heard, stopping));
 
+    let reads = ReadCache::new(chains.clone(), &config.reads);
+    for (chain_id, heads) in heads.iter() {
+        let (cache, clock, heads) = (reads.clone(), clock.clone(), heads.clone());
+        let (chain_id, lag) = (*chain_id, config.chains.get(chain_id).map_or(0, |chain| chain.pin_lag_seconds));
+        pipeline.source("prefetch", move |stopping| prefetch::follow(cache, clock, chain_id, lag, heads, stopping));
+    }
+
     pipeline.io(
         to_plan,
         Plan {
@@ -118,6 +125,7 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
             contracts,
             clock: clock.clone(),
             chains,
+            reads,
             heads,
             sets,
             admitted,

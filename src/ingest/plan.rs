@@ -32,7 +32,7 @@ use super::registry::Registry;
 use super::triggers::Span;
 use crate::board::Board;
 use crate::build::Finding;
-use crate::simulate::SlotReads;
+use crate::simulate::ReadCache;
 use crate::slot::{Chains, Due, Note, SlotContext};
 
 /// Occurrences per call of `spent`: what an `eth_call` of any provider has the gas for.
@@ -72,6 +72,8 @@ pub struct Plan {
     pub clock: SlotClock,
     /// The chains' nodes.
     pub chains: Arc<Chains>,
+    /// What is read of the chains.
+    pub reads: Arc<ReadCache>,
     /// The chains' heads.
     pub heads: Arc<BTreeMap<u64, Heads>>,
     /// Operator sets.
@@ -205,7 +207,7 @@ impl Plan {
             start_seconds: self.network.schedule().start_seconds(slot),
             head,
             pins_hash: hash_pins(&pins),
-            reads: Arc::new(SlotReads::new(self.chains.clone(), &pins)),
+            reads: Arc::new(self.reads.slot(slot, &pins)),
             own_rank: own_index.and_then(|own| ranks.iter().position(|ranked| *ranked == own)),
             own_index,
             ranks,

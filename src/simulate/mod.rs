@@ -3,6 +3,9 @@
 //! The stage only waits: the sandbox's workers fork, watch and kill. What a run came to goes on to be built into an
 //! operation; what it came to instead (nothing, an error, trouble) goes on as well, because an attester needs to know.
 
+mod answer;
+mod config;
+pub mod prefetch;
 mod reads;
 
 use std::sync::Arc;
@@ -13,7 +16,8 @@ use ditto_sandbox::{Input, Job, Limits, ReadRequest, Report, Sandbox};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-pub use reads::{Reader, SlotReads};
+pub use config::ReadsConfig;
+pub use reads::{ReadCache, Reader, SlotReads};
 
 use crate::board::Board;
 use crate::slot::Due;

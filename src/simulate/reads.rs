@@ -1,48 +1,234 @@
-//! What a slot's runs read: answered at the slot's pins, each distinct read once.
+//! What runs read: answered at the slot's pins, each distinct read once.
 //!
-//! A read means what a lone `eth_call` by block hash means, with a fixed sender and gas. Identical reads of a slot go to
-//! the node once, whoever asks first. A call that reverts yields its revert data; what a client says in words never
-//! reaches a run.
+//! A read means what a lone request by block hash means, with a fixed sender and gas. Identical reads of a block go to the
+//! node once, whichever run, workflow or slot asks first and while that is under way. When it fails, it fails for all who
+//! wait for it, and is forgotten: whoever asks next may have better luck.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use alloy::primitives::{Address, B256, Bytes, U256};
-use ditto_core::chain::{Batcher, CALL_GAS, Request, RpcError, at};
+use alloy::primitives::B256;
+use ditto_core::chain::RpcError;
+use ditto_core::clock::Slot;
 use ditto_core::proposal::Pin;
-use ditto_sandbox::{ReadAnswer, ReadReply, ReadRequest, Reads};
-use serde_json::{Value, json};
+use ditto_sandbox::{Read, ReadAnswer, ReadReply, ReadRequest, Reads};
+use metrics::Counter;
+use moka::future::Cache;
+use moka::policy::EvictionPolicy;
 use tokio::runtime::Handle;
-use tokio::sync::OnceCell;
 
+use super::ReadsConfig;
+use super::answer;
 use crate::slot::Chains;
 
-/// The sender of every read: nobody.
-const FROM: Address = Address::ZERO;
+/// What an entry takes besides its answer, about: its key, and its place in the cache.
+const ENTRY_BYTES: u64 = 512;
+/// How long an answer is kept that nobody asks for: its slot is over.
+const IDLE: Duration = Duration::from_secs(120);
+/// Slots whose reads are remembered: the last one, and those that are under way.
+const SLOTS: usize = 4;
 
-type Cell = Arc<OnceCell<ReadAnswer>>;
+/// Everything that is read of all chains, shared by all slots.
+#[derive(Debug)]
+pub struct ReadCache {
+    chains: Arc<Chains>,
+    answers: Cache<Key, Arc<Kept>>,
+    prefetch: usize,
+    /// What the runs of the last slots read.
+    used: Mutex<BTreeMap<Slot, Arc<Used>>>,
+    meters: Meters,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    chain_id: u64,
+    block: B256,
+    read: Read,
+}
+
+#[derive(Debug)]
+struct Kept {
+    answer: ReadAnswer,
+    /// Nobody asked for it yet: it was read ahead.
+    ahead: AtomicBool,
+}
+
+/// What the runs of a slot read, by chain.
+type Used = Mutex<BTreeMap<u64, HashSet<Read>>>;
+
+struct Meters {
+    hits: Counter,
+    joined: Counter,
+    misses: Counter,
+    prefetched: Counter,
+    prefetch_used: Counter,
+    failed: Counter,
+    refused: Counter,
+}
+
+impl std::fmt::Debug for Meters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meters")
+    }
+}
+
+impl Meters {
+    fn new() -> Self {
+        let zeroed = |counter: Counter| {
+            counter.increment(0);
+            counter
+        };
+        Self {
+            hits: zeroed(metrics::counter!("ditto_reads_total", "cache" => "hit")),
+            joined: zeroed(metrics::counter!("ditto_reads_total", "cache" => "joined")),
+            misses: zeroed(metrics::counter!("ditto_reads_total", "cache" => "miss")),
+            prefetched: zeroed(metrics::counter!("ditto_reads_prefetched_total")),
+            prefetch_used: zeroed(metrics::counter!("ditto_reads_prefetch_used_total")),
+            failed: zeroed(metrics::counter!("ditto_reads_failed_total", "reason" => "node")),
+            refused: zeroed(metrics::counter!("ditto_reads_failed_total", "reason" => "refused")),
+        }
+    }
+}
+
+impl ReadCache {
+    /// A cache over these chains.
+    #[must_use]
+    pub fn new(chains: Arc<Chains>, config: &ReadsConfig) -> Arc<Self> {
+        // By this an entry weighs so much at least that no more than `cache_entries` fit.
+        let least = config.cache_bytes.div_ceil(config.cache_entries.max(1)).max(ENTRY_BYTES);
+        let weigh = move |key: &Key, kept: &Arc<Kept>| {
+            let bytes = (size(key) + weight(&kept.answer)) as u64 + ENTRY_BYTES;
+            u32::try_from(bytes.max(least)).unwrap_or(u32::MAX)
+        };
+        let answers = Cache::builder()
+            .max_capacity(config.cache_bytes)
+            .weigher(weigh)
+            // A new slot's reads are worth more than those that were popular in an old one.
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_idle(IDLE)
+            .build();
+        let (prefetch, used) = (config.prefetch, Mutex::default());
+        Arc::new(Self { chains, answers, prefetch, used, meters: Meters::new() })
+    }
+
+    /// The reads of a slot at its pins.
+    #[must_use]
+    pub fn slot(self: &Arc<Self>, slot: Slot, pins: &[Pin]) -> SlotReads {
+        let used = {
+            let mut slots = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+            let used = slots.entry(slot).or_default().clone();
+            while slots.len() > SLOTS {
+                slots.pop_first();
+            }
+            used
+        };
+        metrics::gauge!("ditto_reads_cache_entries").set(self.answers.entry_count() as f64);
+        metrics::gauge!("ditto_reads_cache_bytes").set(self.answers.weighted_size() as f64);
+        let pins = pins.iter().map(|pin| (pin.chain_id, *pin)).collect();
+        SlotReads { cache: self.clone(), pins, used, warned: AtomicBool::new(false) }
+    }
+
+    /// Reads, at the block that is a slot's pin, what the runs of the slot before read of that chain; says how many reads
+    /// that were. Dropping it gives up what no run waits for by then.
+    pub async fn prefetch(self: &Arc<Self>, slot: Slot, pin: Pin) -> usize {
+        let last = slot
+            .checked_sub(1)
+            .and_then(|last| self.used.lock().unwrap_or_else(PoisonError::into_inner).get(&last).cloned());
+        let reads: Vec<Read> = last.map_or_else(Vec::new, |used| {
+            let used = used.lock().unwrap_or_else(PoisonError::into_inner);
+            used.get(&pin.chain_id).into_iter().flatten().take(self.prefetch).cloned().collect()
+        });
+        let count = reads.len();
+        let ahead = reads.into_iter().map(|read| {
+            let cache = self.clone();
+            // Trouble shows when a run asks.
+            async move { drop(cache.fetch(read, pin, true).await) }
+        });
+        futures::future::join_all(ahead).await;
+        count
+    }
+
+    /// The answer from the cache, from whoever asks for the same just now, or from the node.
+    async fn fetch(&self, read: Read, pin: Pin, ahead: bool) -> Result<ReadAnswer, Arc<RpcError>> {
+        let Some(node) = self.chains.get(&pin.chain_id) else {
+            return Err(Arc::new(RpcError::shape(pin.chain_id, "the chain is not configured")));
+        };
+        let key = Key { chain_id: pin.chain_id, block: pin.hash, read };
+        let mut asked = false;
+        let known = self.answers.get(&key).await;
+        let hit = known.is_some();
+        let kept = match known {
+            Some(kept) => Ok(kept),
+            None => {
+                let ask = async {
+                    asked = true;
+                    let answer = answer::ask(node, &key.read, &pin).await?;
+                    Ok(Arc::new(Kept { answer, ahead: AtomicBool::new(ahead) }))
+                };
+                self.answers.try_get_with_by_ref(&key, ask).await
+            }
+        };
+        let meters = &self.meters;
+        if ahead {
+            meters.prefetched.increment(u64::from(asked));
+        } else {
+            let counter = match (hit, asked) {
+                (true, _) => &meters.hits,
+                (false, true) => &meters.misses,
+                (false, false) => &meters.joined,
+            };
+            counter.increment(1);
+            if let Ok(kept) = &kept
+                && kept.ahead.swap(false, Ordering::Relaxed)
+            {
+                meters.prefetch_used.increment(1);
+            }
+        }
+        kept.map(|kept| kept.answer.clone())
+    }
+}
+
+/// What a key holds on the heap, about.
+fn size(key: &Key) -> usize {
+    match &key.read {
+        Read::Call { data, .. } => data.len(),
+        Read::Logs { address, topics, .. } => {
+            20 * address.len() + topics.iter().map(|topic| 24 + 32 * topic.len()).sum::<usize>()
+        }
+        _ => 0,
+    }
+}
+
+fn weight(answer: &ReadAnswer) -> usize {
+    match answer {
+        ReadAnswer::Ok(json) => json.len(),
+        ReadAnswer::Reverted(data) => data.len(),
+        ReadAnswer::Failed => 0,
+    }
+}
+
+/// Whether the same read is likely to be made in the next slot: what names block numbers moves on with them.
+fn recurs(read: &Read) -> bool {
+    matches!(read, Read::Call { .. } | Read::Balance { .. } | Read::Code { .. } | Read::StorageAt { .. })
+}
 
 /// The reads of one slot.
 #[derive(Debug)]
 pub struct SlotReads {
-    chains: Arc<Chains>,
+    cache: Arc<ReadCache>,
     pins: BTreeMap<u64, Pin>,
-    answers: Mutex<HashMap<ReadKey, Cell>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct ReadKey {
-    chain_id: u64,
-    method: String,
-    params: String,
+    used: Arc<Used>,
+    /// The first failure of a slot is said, further ones are only counted.
+    warned: AtomicBool,
 }
 
 impl SlotReads {
-    /// Reads at these pins.
+    /// Reads at these pins, with a cache of their own: for one run by itself, and for tests.
     #[must_use]
     pub fn new(chains: Arc<Chains>, pins: &[Pin]) -> Self {
-        let pins = pins.iter().map(|pin| (pin.chain_id, *pin)).collect();
-        Self { chains, pins, answers: Mutex::default() }
+        ReadCache::new(chains, &ReadsConfig::default()).slot(0, pins)
     }
 
     /// The chains that can be read.
@@ -51,75 +237,47 @@ impl SlotReads {
         self.pins.keys().copied().collect()
     }
 
-    async fn answer(self: Arc<Self>, request: ReadRequest) -> ReadAnswer {
-        let (Some(pin), Some(node)) = (self.pins.get(&request.chain_id), self.chains.get(&request.chain_id)) else {
+    /// What a read comes to at the slot's pin of that chain. `Failed` is trouble of this operator's.
+    pub async fn read(&self, chain_id: u64, read: Read) -> ReadAnswer {
+        let Some(pin) = self.pins.get(&chain_id) else {
+            self.cache.meters.refused.increment(1);
             return ReadAnswer::Failed;
         };
-        // The block number is the pin's: it needs no node.
-        if request.method == "eth_blockNumber" {
-            return ReadAnswer::Ok(format!("\"0x{:x}\"", pin.number));
+        if let Some(answer) = answer::known(&read, pin) {
+            return answer;
         }
-        let Some(asked) = pinned(&request, pin) else { return ReadAnswer::Failed };
-        let key = ReadKey { chain_id: request.chain_id, method: request.method, params: request.params };
-        // Entries per slot are bounded by the runs and their read limit.
-        let cell = {
-            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-            answers.entry(key).or_default().clone()
-        };
-        let hit = cell.initialized();
-        metrics::counter!("ditto_reads_total", "cache" => if hit { "hit" } else { "miss" }).increment(1);
-        // A failure is not kept: the next run may have better luck with the node.
-        cell.get_or_try_init(|| ask(node, asked)).await.cloned().unwrap_or(ReadAnswer::Failed)
+        if recurs(&read) {
+            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+            let used = used.entry(chain_id).or_default();
+            if used.len() < self.cache.prefetch {
+                used.insert(read.clone());
+            }
+        }
+        match self.cache.fetch(read, *pin, false).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.cache.meters.failed.increment(1);
+                if self.warned.swap(true, Ordering::Relaxed) {
+                    tracing::debug!(chain = chain_id, %error, "a read failed");
+                } else {
+                    tracing::warn!(chain = chain_id, %error, "a read failed; further ones of this slot are only counted");
+                }
+                ReadAnswer::Failed
+            }
+        }
     }
-}
 
-async fn ask(node: &Batcher, request: Request) -> Result<ReadAnswer, RpcError> {
-    let method = request.method;
-    let answer = match node.ask(request).await {
-        Ok(result) => canonical(method, result.get())
-            .map(ReadAnswer::Ok)
-            .ok_or_else(|| RpcError::Shape { chain: node.rpc().chain(), cause: format!("{method}: not hexadecimal") }),
-        Err(RpcError::Reverted(data)) => Ok(ReadAnswer::Reverted(data.to_vec())),
-        Err(error) => Err(error),
-    };
-    answer.inspect_err(|error| tracing::warn!(%error, "a read failed"))
-}
-
-/// The answer in the one form that all clients' answers come down to: it is hashed into the proof of task.
-fn canonical(method: &str, json: &str) -> Option<String> {
-    let text: String = serde_json::from_str(json).ok()?;
-    Some(match method {
-        "eth_getBalance" => format!("\"0x{:x}\"", text.parse::<U256>().ok()?),
-        "eth_getStorageAt" => format!("\"{}\"", B256::from(text.parse::<U256>().ok()?)),
-        _ => format!("\"{}\"", text.parse::<Bytes>().ok()?),
-    })
-}
-
-/// The request to the node: the method from our list, the parameters re-made from what was asked, the block the pin's.
-/// `None` when the method or the parameters are not allowed.
-fn pinned(request: &ReadRequest, pin: &Pin) -> Option<Request> {
-    let params: Vec<Value> = serde_json::from_str(&request.params).ok()?;
-    let block = at(pin.hash);
-    let (method, params) = match (request.method.as_str(), params.as_slice()) {
-        ("eth_call", [call]) => {
-            let (to, data) = (address(call.get("to")?)?, hex(call.get("data")?)?);
-            ("eth_call", json!([{ "from": FROM, "to": to, "data": data, "gas": CALL_GAS }, block]))
+    async fn answer(&self, request: ReadRequest) -> ReadAnswer {
+        match request.read() {
+            Ok(read) => self.read(request.chain_id, read).await,
+            // The SDK writes only what is allowed, so this child was taken over.
+            Err(error) => {
+                self.cache.meters.refused.increment(1);
+                tracing::warn!(chain = request.chain_id, %error, "a run asked for a read that is none");
+                ReadAnswer::Failed
+            }
         }
-        ("eth_getBalance", [account]) => ("eth_getBalance", json!([address(account)?, block])),
-        ("eth_getCode", [account]) => ("eth_getCode", json!([address(account)?, block])),
-        ("eth_getStorageAt", [account, place]) => ("eth_getStorageAt", json!([address(account)?, hex(place)?, block])),
-        _ => return None,
-    };
-    Some(Request::new(method, &params))
-}
-
-fn address(value: &Value) -> Option<Address> {
-    value.as_str()?.parse().ok()
-}
-
-fn hex(value: &Value) -> Option<&str> {
-    let text = value.as_str()?;
-    text.strip_prefix("0x")?.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(text)
+    }
 }
 
 /// [`SlotReads`] on a runtime, as the sandbox asks it.
@@ -138,41 +296,5 @@ impl Reads for Reader {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PIN: Pin = Pin { chain_id: 1, number: 7, hash: B256::ZERO };
-
-    fn asked(method: &str, params: &str) -> Option<Request> {
-        pinned(&ReadRequest { chain_id: 1, method: method.into(), params: params.into() }, &PIN)
-    }
-
-    #[test]
-    fn only_reads_on_the_list_reach_a_node() {
-        for method in ["eth_sendRawTransaction", "eth_accounts", "anvil_setBalance", "eth_call2", ""] {
-            assert_eq!(asked(method, "[]"), None, "{method}");
-        }
-    }
-
-    #[test]
-    fn answers_of_all_clients_come_down_to_one_form() {
-        assert_eq!(canonical("eth_call", "\"0xAB\"").as_deref(), Some("\"0xab\""));
-        assert_eq!(canonical("eth_getBalance", "\"0x00ff\"").as_deref(), Some("\"0xff\""));
-        let word = format!("\"0x{}1\"", "0".repeat(63));
-        assert_eq!(canonical("eth_getStorageAt", "\"0x1\""), Some(word));
-        assert_eq!(canonical("eth_call", "{}"), None);
-        assert_eq!(canonical("eth_call", "\"hello\""), None);
-    }
-
-    #[test]
-    fn a_call_keeps_target_and_data_and_nothing_else() {
-        let zero = Address::ZERO;
-        let params = format!(r#"[{{"to":"{zero}","data":"0x01","gas":"0x1","from":"{FROM}","value":"0x5"}}]"#);
-        let request = asked("eth_call", &params).map(|request| request.params);
-        assert!(request.is_some_and(|params| params.contains(CALL_GAS) && !params.contains("value")));
-        assert_eq!(asked("eth_call", r#"[{"to":"nobody","data":"0x"}]"#), None);
-        assert_eq!(asked("eth_call", r#"[{"to":"0x0000000000000000000000000000000000000000","data":"zz"}]"#), None);
-        assert_eq!(asked("eth_call", "[]"), None);
-        assert_eq!(asked("eth_call", "{"), None);
-    }
-}
+#[path = "reads_tests.rs"]
+mod tests;

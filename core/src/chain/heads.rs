@@ -124,6 +124,12 @@ impl Heads {
         self.seen.changed().await.is_ok()
     }
 
+    /// Whether the following has ended: nothing comes any more.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.seen.has_changed().is_err()
+    }
+
     /// The last block at or before `seconds`, once a later one has been seen, and most of the chain's endpoints agree that
     /// it is ([`Rpc::agree`]). `None` when the following has ended, or when every block kept is later. Put a time limit
     /// around it: a chain that stands still has no pin.

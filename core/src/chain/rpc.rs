@@ -264,6 +264,8 @@ impl Rpc {
                     let mut left = Vec::new();
                     for (index, reply) in open.into_iter().zip(replies) {
                         let answer = match reply {
+                            // At a block that is there, everything has a value.
+                            Reply::Result(result) if block.is_some() && result.get() == "null" => None,
                             Reply::Result(result) => Some(Ok(result)),
                             Reply::Error(error) => Some(Err(RpcError::of(self.chain, &error))),
                             Reply::None => None,
