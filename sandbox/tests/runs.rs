@@ -83,7 +83,7 @@ fn exceptions_carry_the_authors_line() {
     assert!(line.is_some());
     assert_eq!(
         threw(&run("import { nope } from 'viem';\nexport default { run() { nope(); } };")).0,
-        "SyntaxError: \"viem\" has no export named \"nope\""
+        "\"viem\" has no export named \"nope\": sdk/ in the workflows folder lists what there is"
     );
     assert!(threw(&run("export const x = 1;")).0.contains("default export"));
     assert_eq!(threw(&sandbox.run_blocking(body("throw 5n;"), none())).0, "threw 5n, which is not an Error");

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use oxc::{
     allocator::Allocator,
-    ast::ast::{ImportDeclarationSpecifier, ImportOrExportKind, Program, Statement},
     codegen::{Codegen, CodegenOptions, CommentOptions},
     parser::Parser,
     semantic::SemanticBuilder,
@@ -12,15 +11,44 @@ use oxc::{
     transformer::{TransformOptions, Transformer},
 };
 
-use super::{PACKAGES, SOURCES, WORKFLOW_FILE, nesting};
+use thiserror::Error;
+
+use super::{WORKFLOW_FILE, imports, nesting};
 use crate::outcome::Outcome;
+
+/// Why a source is not compiled. Positions are bytes in the source.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(super) enum CompileError {
+    #[error("the source nests too deep")]
+    TooDeep,
+    #[error("SyntaxError: {message}")]
+    Syntax { message: String, start: Option<u32> },
+    #[error("\"{specifier}\" cannot be imported")]
+    ForbiddenImport { specifier: String },
+    #[error("\"{package}\" has no export named \"{name}\": {hint}")]
+    MissingExport { package: String, name: String, hint: String, start: u32 },
+}
+
+impl CompileError {
+    /// How every run of the source ends.
+    fn outcome(self, source: &str) -> Outcome {
+        let message = self.to_string();
+        let start = match self {
+            CompileError::TooDeep => return Outcome::CodeTooLarge,
+            CompileError::ForbiddenImport { specifier } => return Outcome::ForbiddenImport { specifier },
+            CompileError::Syntax { start, .. } => start,
+            CompileError::MissingExport { start, .. } => Some(start),
+        };
+        Outcome::Threw { message, line: start.map(|start| line_of(source, start as usize)) }
+    }
+}
 
 /// JavaScript for the engine, or how the run ends without it.
 pub(super) fn compile(source: &str, brackets: u32) -> Result<String, Outcome> {
     if nesting::exceeds(source, brackets) {
-        return Err(Outcome::CodeTooLarge);
+        return Err(CompileError::TooDeep.outcome(source));
     }
-    generate(source, None)
+    generate(source, None).map_err(|error| error.outcome(source))
 }
 
 /// The author's line (from 1) of a position (line and column from 1) in the JavaScript that `compile` made. Compiles once
@@ -35,33 +63,35 @@ pub(super) fn original_line(source: &str, line: u32, column: u32) -> Option<u32>
 
 type Look<'l> = &'l mut dyn FnMut(&dyn Fn(u32, u32) -> Option<u32>);
 
-fn generate(source: &str, look: Option<Look<'_>>) -> Result<String, Outcome> {
+fn generate(source: &str, look: Option<Look<'_>>) -> Result<String, CompileError> {
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, source, SourceType::ts()).parse();
     if let Some(problem) = parsed.diagnostics.first() {
-        let offset = problem.labels.first().map(|label| label.offset() as usize);
-        return Err(refused(source, &problem.message, offset));
+        return Err(refused(&problem.message, problem.labels.first().map(|label| label.offset() as u32)));
     }
     if let Some(import) = parsed.module_record.dynamic_imports.first() {
-        return Err(Outcome::ForbiddenImport { specifier: text_of(source, import.module_request) });
+        return Err(CompileError::ForbiddenImport { specifier: text_of(source, import.module_request) });
     }
     if let Some(span) = parsed.module_record.import_metas.first() {
-        return Err(refused(source, "import.meta is not available in a workflow", Some(span.start as usize)));
+        return Err(refused("import.meta is not available in a workflow", Some(span.start)));
     }
     let mut program = parsed.program;
-    let analysed = SemanticBuilder::new().with_enum_eval(true).with_check_syntax_error(true).build(&program);
+    let analysed = SemanticBuilder::new()
+        .with_enum_eval(true)
+        .with_check_syntax_error(true)
+        .with_build_nodes(imports::has_namespace(&program))
+        .build(&program);
     if let Some(problem) = analysed.diagnostics.first() {
-        let offset = problem.labels.first().map(|label| label.offset() as usize);
-        return Err(refused(source, &problem.message, offset));
+        return Err(refused(&problem.message, problem.labels.first().map(|label| label.offset() as u32)));
     }
+    imports::check_namespaces(&program, &analysed.semantic)?;
     let path = Path::new(WORKFLOW_FILE);
     let transformed = Transformer::new(&allocator, path, &TransformOptions::default())
         .build_with_scoping(analysed.semantic.into_scoping(), &mut program);
     if let Some(problem) = transformed.diagnostics.first() {
-        let offset = problem.labels.first().map(|label| label.offset() as usize);
-        return Err(refused(source, &problem.message, offset));
+        return Err(refused(&problem.message, problem.labels.first().map(|label| label.offset() as u32)));
     }
-    check_imports(source, &program)?;
+    imports::check_named(&program)?;
     let options = CodegenOptions {
         source_map_path: look.is_some().then(|| path.to_path_buf()),
         comments: CommentOptions::disabled(),
@@ -75,8 +105,8 @@ fn generate(source: &str, look: Option<Look<'_>>) -> Result<String, Outcome> {
     Ok(printed.code)
 }
 
-fn refused(source: &str, message: &str, offset: Option<usize>) -> Outcome {
-    Outcome::Threw { message: format!("SyntaxError: {message}"), line: offset.map(|offset| line_of(source, offset)) }
+fn refused(message: &str, start: Option<u32>) -> CompileError {
+    CompileError::Syntax { message: message.to_string(), start }
 }
 
 fn line_of(source: &str, offset: usize) -> u32 {
@@ -88,59 +118,6 @@ fn line_of(source: &str, offset: usize) -> u32 {
 fn text_of(source: &str, span: Span) -> String {
     let text = source.get(span.start as usize..span.end as usize).unwrap_or("?");
     text.trim_matches(|c| c == '"' || c == '\'' || c == '`').chars().take(200).collect()
-}
-
-/// What is still imported once the types are gone: known packages only, and only names that they export.
-fn check_imports(source: &str, program: &Program<'_>) -> Result<(), Outcome> {
-    for statement in &program.body {
-        let (specifier, names) = match statement {
-            Statement::ImportDeclaration(import) => {
-                let mut names = Vec::new();
-                for entry in import.specifiers.iter().flatten() {
-                    match entry {
-                        ImportDeclarationSpecifier::ImportSpecifier(named)
-                            if named.import_kind == ImportOrExportKind::Value =>
-                        {
-                            names.push((named.imported.name().to_string(), named.span.start));
-                        }
-                        ImportDeclarationSpecifier::ImportDefaultSpecifier(default) => {
-                            names.push(("default".into(), default.span.start))
-                        }
-                        _ => {}
-                    }
-                }
-                (&import.source, names)
-            }
-            Statement::ExportFromDeclaration(export) => (
-                &export.source,
-                export.specifiers.iter().map(|entry| (entry.local.name().to_string(), entry.span.start)).collect(),
-            ),
-            Statement::ExportAllDeclaration(export) => (&export.source, Vec::new()),
-            _ => continue,
-        };
-        let specifier_text = specifier.value.as_str();
-        if !PACKAGES.contains(&specifier_text) {
-            return Err(Outcome::ForbiddenImport { specifier: specifier_text.chars().take(200).collect() });
-        }
-        for (name, start) in names {
-            if !exports(specifier_text).any(|export| export == name) {
-                let message = format!("\"{specifier_text}\" has no export named \"{name}\"");
-                return Err(refused(source, &message, Some(start as usize)));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The names a package exports, read off its source: the SDK declares each on a line of its own.
-fn exports(package: &str) -> impl Iterator<Item = &'static str> {
-    let source = SOURCES.iter().find(|(name, _)| *name == package).map_or("", |(_, source)| source);
-    source.lines().filter_map(|line| {
-        let rest = line.strip_prefix("export ")?;
-        let rest = rest.strip_prefix("async ").unwrap_or(rest);
-        let rest = rest.strip_prefix("function ").or_else(|| rest.strip_prefix("const "))?;
-        rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
-    })
 }
 
 #[cfg(test)]
@@ -169,14 +146,54 @@ mod tests {
         assert_eq!(forbidden("export * from './other.ts';"), "./other.ts");
         assert_eq!(forbidden("import 'https://x.y/z.js';"), "https://x.y/z.js");
         assert_eq!(forbidden("const x = await import('viem');"), "viem");
-        match compile("\nimport { nothing } from 'viem';\nnothing();", 64) {
-            Err(Outcome::Threw { message, line }) => {
-                assert!(message.contains("\"viem\" has no export named \"nothing\""));
-                assert_eq!(line, Some(2));
-            }
-            other => panic!("{other:?}"),
-        }
         assert!(matches!(compile("let = ;", 64), Err(Outcome::Threw { line: Some(1), .. })));
+    }
+
+    #[test]
+    fn names_the_export_that_is_missing_and_what_to_use() {
+        let missing = |source: &str| match compile(source, 64) {
+            Err(Outcome::Threw { message, line }) => (message, line),
+            other => panic!("{source}: {other:?}"),
+        };
+        let says = |name: &str, hint: &str| format!("\"viem\" has no export named \"{name}\": {hint}");
+        assert_eq!(
+            missing("\nimport { encodeFunctionDate } from 'viem';\nencodeFunctionDate();"),
+            (says("encodeFunctionDate", "did you mean \"encodeFunctionData\"?"), Some(2))
+        );
+        let client = "a workflow has no client: read with ctx.chain(id), and return the calls to make";
+        assert_eq!(
+            missing("import {\n  parseAbi,\n  http,\n} from 'viem';\nhttp(parseAbi);"),
+            (says("http", client), Some(3))
+        );
+        let unknown = "sdk/ in the workflows folder lists what there is";
+        assert_eq!(missing("export { zzz } from 'viem';").0, says("zzz", unknown));
+        assert_eq!(
+            missing("import viem from 'viem'; viem.parseAbi();").0,
+            says("default", "import it by name: import { ... } from \"viem\"")
+        );
+        // Taken from the namespace, as far as it can be seen.
+        for taken in [
+            "v.toBytes('0x')",
+            "v['toBytes']('0x')",
+            "const { toBytes } = v; toBytes()",
+            "const { 'toBytes': t, ...r } = v; t(r)",
+        ] {
+            let (message, line) = missing(&format!("import * as v from 'viem';\n{taken};"));
+            assert_eq!((message, line), (says("toBytes", "use fromHex(hex, \"bytes\")"), Some(2)), "{taken}");
+        }
+        assert!(
+            missing("import * as w from '@ditto/workflow'; w.defineWorkflows({})")
+                .0
+                .contains("did you mean \"defineWorkflow\"?")
+        );
+        for fine in [
+            "import * as v from 'viem'; let a: v.Hex; v.keccak256('0x'); const { parseAbi, ...rest } = v; rest[a]; parseAbi",
+            "import { type Nothing, type Hex } from 'viem'; import type { Client } from 'viem'; let a: Hex | Client | Nothing;",
+            "import * as v from 'viem'; { const v = {}; v.toBytes; }",
+            "import * as v from 'viem'; type A = v.Client;",
+        ] {
+            assert!(compile(fine, 64).is_ok(), "{fine} {:?}", compile(fine, 64));
+        }
     }
 
     #[test]

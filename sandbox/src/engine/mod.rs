@@ -5,6 +5,7 @@
 
 mod abi;
 mod compile;
+mod imports;
 mod lines;
 mod nesting;
 mod ops;
@@ -23,8 +24,10 @@ pub fn compile_module(source: &str, nesting: u32) -> Result<String, crate::Outco
 }
 
 /// The SDK's sources, in the order in which they load. Part of the engine id.
-pub(crate) const SOURCES: [(&str, &str); 5] = [
+pub(crate) const SOURCES: [(&str, &str); 7] = [
     ("ditto:native", include_str!("../sdk/native.js")),
+    ("ditto:bytes", include_str!("../sdk/bytes.js")),
+    ("ditto:abi", include_str!("../sdk/abi.js")),
     ("viem", include_str!("../sdk/viem.js")),
     ("@ditto/workflow", include_str!("../sdk/workflow.js")),
     ("ditto:driver", include_str!("../sdk/driver.js")),

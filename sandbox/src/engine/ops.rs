@@ -78,6 +78,12 @@ fn op_parse_abi(#[string] signatures: String) -> String {
 
 #[op2]
 #[string]
+fn op_parse_parameters(#[string] lists: String) -> String {
+    reply(abi::parse_parameters(&lists))
+}
+
+#[op2]
+#[string]
 fn op_encode_function(#[string] item: String, #[string] args: String) -> String {
     reply(abi::encode_function(&item, &args))
 }
@@ -102,8 +108,14 @@ fn op_encode_packed(#[string] types: String, #[string] args: String) -> String {
 
 #[op2]
 #[string]
-fn op_selector(#[string] signature: String) -> String {
-    reply(abi::selector(&signature))
+fn op_hash_typed_data(#[string] data: String) -> String {
+    reply(abi::hash_typed_data(&data))
+}
+
+#[op2]
+#[string]
+fn op_hash_text(#[string] text: String) -> String {
+    reply(abi::hash_text(&text))
 }
 
 #[op2]
@@ -114,8 +126,20 @@ fn op_keccak256(#[string] data: String) -> String {
 
 #[op2]
 #[string]
-fn op_checksum(#[string] address: String) -> String {
-    reply(abi::checksum(&address))
+fn op_checksum(#[string] address: String, #[string] chain: String) -> String {
+    reply(abi::checksum(&address, &chain))
+}
+
+#[op2]
+#[string]
+fn op_create_address(#[string] from: String, #[string] nonce: String) -> String {
+    reply(abi::create_address(&from, &nonce))
+}
+
+#[op2]
+#[string]
+fn op_create2_address(#[string] from: String, #[string] salt: String, #[string] code_hash: String) -> String {
+    reply(abi::create2_address(&from, &salt, &code_hash))
 }
 
 #[op2]
@@ -260,13 +284,17 @@ deno_core::extension!(
     ditto_ops,
     ops = [
         op_parse_abi,
+        op_parse_parameters,
         op_encode_function,
         op_encode_params,
         op_decode_params,
         op_encode_packed,
-        op_selector,
+        op_hash_typed_data,
+        op_hash_text,
         op_keccak256,
         op_checksum,
+        op_create_address,
+        op_create2_address,
         op_utf8_to_hex,
         op_hex_to_utf8,
         op_log,

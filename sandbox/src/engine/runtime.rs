@@ -51,9 +51,9 @@ impl Engine {
             ..Default::default()
         });
         script(&mut runtime, "ditto:boot", "globalThis.__ditto = Deno.core.ops; undefined")?;
-        let [native, viem, workflow, driver, lockdown] = SOURCES;
+        let [native, bytes, abi, viem, workflow, driver, lockdown] = SOURCES;
         let mut functions = None;
-        for (name, source) in [native, viem, workflow, driver] {
+        for (name, source) in [native, bytes, abi, viem, workflow, driver] {
             deno_core::scope!(scope, runtime);
             let namespace = load(scope, name, source)?;
             if name == driver.0 {

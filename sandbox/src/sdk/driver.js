@@ -1,10 +1,11 @@
 // Makes `ctx`, runs the workflow, checks what it returned. Everything in here is out of a workflow's reach, except `ctx`.
 import { raw, isHex, show, toJson } from "ditto:native";
-import { encodeFunctionData, decodeFunctionResult, decodeAbiParameters, isAddress } from "viem";
+import { encodeFunctionData, decodeFunctionResult, decodeAbiParameters, decodeEventLog, topicsOf } from "ditto:abi";
+import { getAddress, isAddress } from "ditto:bytes";
 
 const { freeze, isFrozen, keys, defineProperty, getOwnPropertyDescriptor } = Object;
 const { isArray } = Array;
-const { parse } = JSON;
+const { parse, stringify } = JSON;
 const { construct } = Reflect;
 const { imul } = Math;
 
@@ -67,7 +68,7 @@ globalThis.console = freeze({ log, info: log, warn: log, error: log, debug: log 
 
 function request(chain, method, params, make) {
   return new Promise((resolve, reject) => {
-    // Made here, so that a revert points at the line that asked.
+    // Made here, so that whatever is wrong with the answer points at the line that asked.
     const failure = new Error();
     pending.set(raw.op_chain_read(chain, method, params), [resolve, reject, make, failure]);
   });
@@ -83,9 +84,17 @@ export function answer(id, kind, text) {
     failure.message = `the call reverted: ${reason(text)}`;
     failure.data = text;
   } catch (error) {
-    return reject(error);
+    failure.name = error.name;
+    failure.message = error.message;
   }
   reject(failure);
+}
+
+/** An answer that says no, alike for everybody. */
+function refused(message) {
+  const error = new Error(message);
+  error.name = "ReadRefused";
+  throw error;
 }
 
 /** What a revert says: Error(string), Panic(uint256), or the raw data. */
@@ -114,7 +123,7 @@ function chainOf(id, supported) {
   if (!/^[0-9]{1,20}$/.test(number)) throw new TypeError(`ctx.chain: ${show(id)} is not a chain id`);
   if (!supported.has(number)) raw.op_end("unsupported_chain", number);
   const call = (to, data, make) => request(number, "eth_call", `[{"to":"${to}","data":"${data}"}]`, make);
-  return freeze({
+  const chain = freeze({
     id: BigInt(number),
     async readContract({ address, abi, functionName, args }) {
       const to = addressOf(address, "readContract: address");
@@ -143,7 +152,84 @@ function chainOf(id, supported) {
     async getBlockNumber() {
       return request(number, "eth_blockNumber", "[]", (result) => BigInt(result));
     },
+    async getBlock({ blockNumber } = {}) {
+      const params = blockNumber === undefined ? "[]" : `["${blockOf(blockNumber, "getBlock: blockNumber")}"]`;
+      return request(number, "eth_getBlockByNumber", params, (result) => {
+        if (result === null) refused(`getBlock: block ${blockNumber} is beyond the block that this slot reads at`);
+        return blockFrom(result);
+      });
+    },
+    async getLogs(filter) {
+      const { params, take } = logFilter(filter);
+      return request(number, "eth_getLogs", params, (result) => {
+        if (result === null) {
+          refused("getLogs: the blocks end beyond the one that this slot reads at, begin after their end, or are too many for one read");
+        }
+        return take(result);
+      });
+    },
+    async readContracts(requests) {
+      return Promise.all(requests.map((one) => chain.readContract(one)));
+    },
   });
+  return chain;
+}
+
+/** A block number as the reads write it. */
+function blockOf(value, field) {
+  if (typeof value === "number" ? Number.isSafeInteger(value) && value >= 0 : typeof value === "bigint" && value >= 0n && value < 1n << 64n) {
+    return `0x${value.toString(16)}`;
+  }
+  throw new TypeError(`${field}: ${show(value)} is not a block number`);
+}
+
+function blockFrom({ number, hash, parentHash, timestamp, gasLimit, gasUsed, baseFeePerGas, miner, mixHash }) {
+  return {
+    number: BigInt(number),
+    hash,
+    parentHash,
+    timestamp: BigInt(timestamp),
+    gasLimit: BigInt(gasLimit),
+    gasUsed: BigInt(gasUsed),
+    baseFeePerGas: baseFeePerGas === null ? null : BigInt(baseFeePerGas),
+    miner: getAddress(miner),
+    mixHash,
+  };
+}
+
+/** The parameters of eth_getLogs, and what makes the result of them. */
+function logFilter(filter) {
+  const { address, event, events, args, fromBlock, toBlock } = filter ?? {};
+  const addresses = isArray(address) ? address : [address];
+  if (addresses.length < 1 || addresses.length > 16) throw new TypeError("getLogs: address: expected 1 to 16 addresses");
+  const from = addresses.map((one) => `"${addressOf(one, "getLogs: address")}"`).join(",");
+  const items = events ?? (event === undefined ? [] : [event]);
+  for (const item of items) if (item?.type !== "event") throw new TypeError(`getLogs: ${show(item)} is not an ABI event`);
+  if (args !== undefined && items.length !== 1) throw new TypeError("getLogs: args need the one event that they belong to");
+  const topics = items.length === 1 ? topicsOf(items[0], args) : items.length === 0 ? [] : [items.map((item) => topicsOf(item)[0][0])];
+  for (const topic of topics) if (topic.length > 16) throw new TypeError("getLogs: expected at most 16 values for one topic");
+  const block = (name, value) => (value === undefined ? "" : `,"${name}":"${blockOf(value, `getLogs: ${name}`)}"`);
+  return {
+    params: `[{"address":[${from}],"topics":${stringify(topics)}${block("fromBlock", fromBlock)}${block("toBlock", toBlock)}}]`,
+    take: (logs) => logs.flatMap((log) => {
+      const plain = {
+        address: getAddress(log.address),
+        topics: log.topics,
+        data: log.data,
+        blockNumber: BigInt(log.blockNumber),
+        blockHash: log.blockHash,
+        transactionHash: log.transactionHash,
+        logIndex: Number(log.logIndex),
+      };
+      if (items.length === 0) return [plain];
+      try {
+        return [{ ...plain, ...decodeEventLog({ abi: items, data: log.data, topics: log.topics }) }];
+      } catch {
+        // The same signature with other indexed arguments: another event, which nobody asked for.
+        return [];
+      }
+    }),
+  };
 }
 
 // --- The run --------------------------------------------------------------------------------------------------------------

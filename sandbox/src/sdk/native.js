@@ -12,12 +12,19 @@ export function native(name, ...operands) {
 
 const { stringify, parse } = JSON;
 const { isArray } = Array;
+const { isInteger, isSafeInteger } = Number;
 
-/** JSON with bigints as decimal strings: what the native coder takes for any integer. */
+/** JSON for the native coder, which must tell a bigint from a string: a string that begins with NUL is tagged. */
 export function toJson(value) {
-  const text = stringify(value, (_, v) =>
-    typeof v === "bigint" ? `${v}` : v instanceof Uint8Array ? bytesToHex(v) : v === undefined ? null : v);
-  return text === undefined ? "null" : text;
+  return stringify(value, tagged);
+}
+
+function tagged(_, v) {
+  if (typeof v === "bigint") return `\0n${v}`;
+  if (typeof v === "string") return v[0] === "\0" ? `\0s${v}` : v.isWellFormed() ? v : v.toWellFormed();
+  // The coder's JSON knows no exponents; JavaScript writes one from 10^21 on.
+  if (typeof v === "number") return isSafeInteger(v) || !isInteger(v) ? v : `\0n${BigInt(v)}`;
+  return v === undefined ? null : v;
 }
 
 /** Values from the native coder: "n12" is the bigint 12n, "sabc" the string abc. */
@@ -27,12 +34,9 @@ export function fromJson(text) {
 
 function revive(value) {
   if (typeof value === "string") return value[0] === "n" ? BigInt(value.slice(1)) : value.slice(1);
-  if (isArray(value)) return value.map(revive);
-  if (value !== null && typeof value === "object") {
-    const out = {};
-    for (const key of Object.keys(value)) out[key] = revive(value[key]);
-    return out;
-  }
+  // In place: the object's own properties are there already, so none is taken for an inherited one.
+  if (isArray(value)) for (let i = 0; i < value.length; i++) value[i] = revive(value[i]);
+  else if (value !== null && typeof value === "object") for (const key of Object.keys(value)) value[key] = revive(value[key]);
   return value;
 }
 
@@ -56,6 +60,10 @@ export function hexOf(value, what) {
   return value;
 }
 
+function plain(_, v) {
+  return typeof v === "bigint" ? `${v}` : v instanceof Uint8Array ? bytesToHex(v) : v === undefined ? null : v;
+}
+
 /** A short text of any value, for messages. Never throws. */
 export function show(value) {
   try {
@@ -64,7 +72,7 @@ export function show(value) {
     if (typeof value === "function") return "a function";
     if (typeof value === "symbol") return "a symbol";
     if (typeof value === "object" && value !== null) {
-      const text = toJson(value);
+      const text = stringify(value, plain) ?? "null";
       return text.length > 80 ? `${text.slice(0, 77)}...` : text;
     }
     return `${value}`;
