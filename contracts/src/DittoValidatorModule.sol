@@ -139,6 +139,14 @@ contract DittoValidatorModule is IDittoValidatorModule, IERC7579Validator {
         }
     }
 
+    /// @inheritdoc IDittoValidatorModule
+    function spentWords(address account, uint256 first, uint256 count) external view returns (uint256[] memory words) {
+        words = new uint256[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            words[i] = _spent[first + i][account];
+        }
+    }
+
     // ---------------------------------------------------------------- sessions
 
     /// @inheritdoc IDittoValidatorModule

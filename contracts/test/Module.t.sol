@@ -142,6 +142,7 @@ contract ModuleTest is Network {
         uint256 nonce = occurrence(3);
         validate(op(SESSION_KEY, nonce, 0, 0));
         check(module.isSpent(address(account), nonce), "spent");
+        eq(module.spentWords(address(account), (nonce >> 8) - 1, 3)[1], 1 << (nonce & 255), "one bit of one word");
         check(
             !module.isSpent(address(account), nonce + 1) && !module.isSpent(address(account), nonce ^ 256), "others not"
         );

@@ -40,6 +40,11 @@ interface IDittoValidatorModule {
     /// @notice Withdraws approvals. Only the hook.
     function clear(bytes32[] calldata consents) external;
 
+    /// @notice Words of an account's bitmap of spent occurrences: bit `n & 255` of word `n >> 8` is occurrence `n`.
+    /// @param first the first word's number
+    /// @param count how many
+    function spentWords(address account, uint256 first, uint256 count) external view returns (uint256[] memory words);
+
     function isSpent(address account, uint256 sessionNonce) external view returns (bool);
     function spent(address[] calldata accounts, uint256[] calldata sessionNonces) external view returns (bool[] memory);
     function hook() external view returns (address);
