@@ -29,6 +29,7 @@ pub enum Outcome {
     },
     /// The deadline passed.
     TimedOut,
+    /// The heap is used up; or the stack was, and the run went on: how much of either a run needs depends on the build.
     OutOfMemory,
     TooManyReads,
     OutputTooLarge,

@@ -1,0 +1,6 @@
+// expect: threw; says: code from strings; line: 4
+export default {
+  async run(ctx) {
+    Function("return 1")();
+  },
+};

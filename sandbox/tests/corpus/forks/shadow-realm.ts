@@ -1,0 +1,6 @@
+// expect: threw
+export default {
+  async run(ctx) {
+    new (globalThis as any).ShadowRealm().evaluate("1");
+  },
+};

@@ -1,0 +1,3 @@
+// expect: forbidden_import; says: ext:core/mod.js
+import { core } from "ext:core/mod.js";
+export default { run: () => core };

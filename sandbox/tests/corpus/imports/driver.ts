@@ -1,0 +1,3 @@
+// expect: forbidden_import; says: ditto:driver
+import { drive } from "ditto:driver";
+export default { run: () => drive };

@@ -1,0 +1,2 @@
+// expect: forbidden_import; says: node:
+export default { run: (name: string) => import("node:" + name) };

@@ -1,0 +1,2 @@
+// expect: forbidden_import; says: ./x
+export default { run: () => `${import("./x")}` };

@@ -1,0 +1,2 @@
+// expect: forbidden_import; says: viem
+export default { run: () => import("viem") };

@@ -1,0 +1,3 @@
+// expect: forbidden_import; says: 
+import "";
+export default { run() {} };

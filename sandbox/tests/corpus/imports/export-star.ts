@@ -1,0 +1,3 @@
+// expect: forbidden_import; says: ./everything.ts
+export * from "./everything.ts";
+export default { run() {} };

@@ -1,0 +1,3 @@
+// expect: threw | forbidden_import
+import fs = require("fs");
+export default { run: () => fs };

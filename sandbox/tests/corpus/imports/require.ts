@@ -1,0 +1,6 @@
+// expect: threw; line: 4; says: require
+export default {
+  run() {
+    return (require as any)("fs");
+  },
+};

@@ -1,0 +1,6 @@
+// expect: timed_out
+export default {
+  async run(ctx) {
+    JSON.parse("[1]", () => { for (;;) {} });
+  },
+};

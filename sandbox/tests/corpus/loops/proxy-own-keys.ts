@@ -1,0 +1,6 @@
+// expect: timed_out
+export default {
+  async run(ctx) {
+    return [new Proxy({}, { ownKeys() { for (;;) {} } })];
+  },
+};

@@ -1,0 +1,6 @@
+// expect: timed_out
+export default {
+  async run(ctx) {
+    ctx.log("" + { [Symbol.toPrimitive]() { for (;;) {} } });
+  },
+};

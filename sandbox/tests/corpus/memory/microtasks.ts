@@ -1,0 +1,6 @@
+// expect: out_of_memory
+export default {
+  async run(ctx) {
+    for (;;) Promise.resolve().then(() => {});
+  },
+};

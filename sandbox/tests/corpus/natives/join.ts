@@ -1,0 +1,6 @@
+// expect: timed_out | out_of_memory | threw
+export default {
+  async run(ctx) {
+    new Array(2 ** 32 - 1).join("xxxxxxxxxx");
+  },
+};

@@ -1,0 +1,8 @@
+// expect: timed_out
+export default {
+  async run(ctx) {
+    const a: number[] = new Array(2 ** 32 - 2);
+    a[2 ** 32 - 3] = 1;
+    a.lastIndexOf(7);
+  },
+};

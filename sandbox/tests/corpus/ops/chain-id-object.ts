@@ -1,0 +1,6 @@
+// expect: threw; line: 4; says: not a chain id
+export default {
+  async run(ctx) {
+    ctx.chain({ toString: () => "31337" } as never);
+  },
+};

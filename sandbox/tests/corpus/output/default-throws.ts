@@ -1,0 +1,2 @@
+// expect: threw; says: trap
+export default new Proxy({}, { get() { throw new Error("trap"); } });

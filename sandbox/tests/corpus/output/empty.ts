@@ -1,0 +1,6 @@
+// expect: nothing_to_do
+export default {
+  async run(ctx) {
+    return [];
+  },
+};

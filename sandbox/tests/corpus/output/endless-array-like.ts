@@ -1,0 +1,6 @@
+// expect: bad_output
+export default {
+  async run(ctx) {
+    return { length: Infinity, 0: { to: ctx.account } } as never;
+  },
+};

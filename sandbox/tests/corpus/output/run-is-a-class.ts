@@ -1,0 +1,2 @@
+// expect: threw
+export default { run: class {} };

@@ -1,0 +1,6 @@
+// expect: bad_output; says: must return an array
+export default {
+  async run(ctx) {
+    return "0x" as never;
+  },
+};

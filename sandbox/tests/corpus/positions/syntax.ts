@@ -1,0 +1,6 @@
+// expect: threw; line: 4; says: SyntaxError
+export default {
+  run() {
+    return 1 +;
+  },
+};

@@ -1,0 +1,3 @@
+// expect: threw; says: never finished
+await new Promise(() => {});
+export default { run() {} };

@@ -1,0 +1,6 @@
+// expect: threw; says: never finished
+export default {
+  async run(ctx) {
+    await new Promise(() => {});
+  },
+};

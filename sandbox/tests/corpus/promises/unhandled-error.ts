@@ -1,0 +1,6 @@
+// expect: threw; line: 4; says: lost
+export default {
+  async run(ctx) {
+    Promise.reject(new Error("lost"));
+  },
+};

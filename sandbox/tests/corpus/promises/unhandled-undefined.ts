@@ -1,0 +1,6 @@
+// expect: threw; says: nobody handled
+export default {
+  async run(ctx) {
+    Promise.reject();
+  },
+};

@@ -1,0 +1,7 @@
+// expect: threw; says: stack
+export default {
+  async run(ctx) {
+    const f = (): number => 1 + f();
+    f();
+  },
+};

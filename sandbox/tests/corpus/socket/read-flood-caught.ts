@@ -1,0 +1,10 @@
+// expect: too_many_reads; answer: "0x1"
+export default {
+  async run(ctx) {
+    for (;;) {
+      try {
+        await ctx.chain(31337).getBlockNumber();
+      } catch {}
+    }
+  },
+};

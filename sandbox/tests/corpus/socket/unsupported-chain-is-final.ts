@@ -1,0 +1,9 @@
+// expect: unsupported_chain
+export default {
+  async run(ctx) {
+    try {
+      ctx.chain(5);
+    } catch {}
+    return [{ to: ctx.account }];
+  },
+};

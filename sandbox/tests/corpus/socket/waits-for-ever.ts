@@ -1,0 +1,6 @@
+// expect: timed_out; answer: never
+export default {
+  async run(ctx) {
+    await ctx.chain(31337).getBlockNumber();
+  },
+};

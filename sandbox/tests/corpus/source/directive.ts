@@ -1,0 +1,3 @@
+// expect: nothing_to_do
+"use asm";
+export default { run() {} };

@@ -1,0 +1,2 @@
+// expect: threw; says: default export
+

@@ -1,0 +1,3 @@
+// expect: threw
+#!/bin/sh
+export default { run() {} };

@@ -1,0 +1,3 @@
+// expect: threw; says: SyntaxError
+<!-- not in a module
+export default { run() {} };

@@ -1,0 +1,2 @@
+// expect: threw; says: SyntaxError
+export default { run: () => <div></div> };

@@ -1,0 +1,2 @@
+// expect: nothing_to_do
+export default { run(ctx: any) { ctx.log("\ud800"); } };

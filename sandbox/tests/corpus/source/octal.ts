@@ -1,0 +1,3 @@
+// expect: threw; line: 2; says: SyntaxError
+const a = 017;
+export default { run() {} };

@@ -1,0 +1,3 @@
+// expect: threw; says: SyntaxError
+export default { run() {} };
+/* 

@@ -1,0 +1,3 @@
+// expect: threw; says: SyntaxError
+class A { f() { return this.#x; } }
+export default { run() {} };

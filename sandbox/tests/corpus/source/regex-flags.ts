@@ -1,0 +1,3 @@
+// expect: threw
+const r = /a/gg;
+export default { run: () => void r };

@@ -1,0 +1,3 @@
+// expect: nothing_to_do
+await null;
+export default { run() {} };

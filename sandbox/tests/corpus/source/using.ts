@@ -1,0 +1,2 @@
+// expect: threw | nothing_to_do
+export default { run() { using x = null; void x; } };

@@ -1,0 +1,3 @@
+// expect: threw; says: SyntaxError
+with ({}) {}
+export default { run() {} };

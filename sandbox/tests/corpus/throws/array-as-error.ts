@@ -1,0 +1,6 @@
+// expect: threw; says: not an Error
+export default {
+  async run(ctx) {
+    throw [1, [2, [3]]];
+  },
+};

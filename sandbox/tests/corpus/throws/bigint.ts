@@ -1,0 +1,6 @@
+// expect: threw; says: threw 5n
+export default {
+  async run(ctx) {
+    throw 5n;
+  },
+};

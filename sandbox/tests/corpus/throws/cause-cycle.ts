@@ -1,0 +1,8 @@
+// expect: threw; line: 4; says: x
+export default {
+  async run(ctx) {
+    const error: any = new Error("x");
+    error.cause = error;
+    throw error;
+  },
+};

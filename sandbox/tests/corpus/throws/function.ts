@@ -1,0 +1,6 @@
+// expect: threw; says: a function
+export default {
+  async run(ctx) {
+    throw () => {};
+  },
+};

@@ -1,0 +1,6 @@
+// expect: threw; says: threw undefined
+export default {
+  async run(ctx) {
+    throw undefined;
+  },
+};
