@@ -7,9 +7,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use ditto_core::chain::Rpc;
 use ditto_core::telemetry::catalog::{catalog, table};
+use ditto_operator::attest::journal_command::{self, JournalCommand};
 use ditto_operator::config::OperatorConfig;
 use ditto_operator::node::Keys;
-use ditto_operator::{metrics, run};
+use ditto_operator::workflow::{self, WorkflowCommand};
+use ditto_operator::{doctor, metrics, run};
 
 /// Runs an operator of the Ditto network.
 #[derive(Parser)]
@@ -27,6 +29,25 @@ enum Command {
     Config {
         #[command(subcommand)]
         what: ConfigCommand,
+    },
+    /// Looks at machine, nodes, keys and registration, and says what to do where something is not right. Changes nothing.
+    Doctor {
+        #[command(flatten)]
+        source: Source,
+        #[command(flatten)]
+        options: doctor::DoctorOptions,
+    },
+    /// An author's tools: make, check, run, build and publish a workflow.
+    Workflow {
+        #[command(subcommand)]
+        what: WorkflowCommand,
+    },
+    /// The sign-once journal: make it, check it, move it. The operator must not be running.
+    Journal {
+        #[command(flatten)]
+        source: Source,
+        #[command(subcommand)]
+        what: JournalCommand,
     },
     /// Prints what the operator measures, as a Markdown table.
     Metrics,
@@ -79,7 +100,9 @@ fn main() -> ExitCode {
     // Before any thread: when this process was re-executed as a zygote, this never returns.
     ditto_sandbox::enter_if_zygote();
     match act(Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        // What is wrong was printed where it was found.
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("ditto-operator: {error:#}");
             ExitCode::FAILURE
@@ -87,18 +110,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn act(command: Command) -> anyhow::Result<()> {
+/// `false`: something is wrong, and has been printed.
+fn act(command: Command) -> anyhow::Result<bool> {
     match command {
-        Command::Run(source) => run::run(|| source.load()),
-        Command::Metrics => {
-            print!("{}", table(&catalog(metrics::describe_all)));
-            Ok(())
-        }
+        Command::Doctor { source, options } => return doctor::run(&options, source.load()),
+        Command::Workflow { what } => return workflow::act(what),
+        Command::Run(source) => run::run(|| source.load())?,
+        Command::Journal { source, what } => journal_command::act(&source.load()?, &what)?,
+        Command::Metrics => print!("{}", table(&catalog(metrics::describe_all))),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "ditto-operator", &mut std::io::stdout());
-            Ok(())
         }
-        Command::Man { directory } => Ok(clap_mangen::generate_to(Cli::command(), directory)?),
+        Command::Man { directory } => clap_mangen::generate_to(Cli::command(), directory)?,
         Command::Config { what: ConfigCommand::Check(source) } => {
             let config = source.load()?;
             Keys::load(&config)?;
@@ -106,17 +129,15 @@ fn act(command: Command) -> anyhow::Result<()> {
                 Rpc::new(*id, chain)?;
             }
             println!("the configuration is good");
-            Ok(())
         }
         Command::Config { what: ConfigCommand::Show(source) } => {
             println!("{}", serde_json::to_string_pretty(&source.load()?)?);
-            Ok(())
         }
         Command::Keys(source) => {
             let keys = Keys::load(&source.load()?)?;
             println!("consensus key  {}", alloy::hex::encode_prefixed(keys.consensus.public().to_bytes()));
             println!("signer         {}", keys.signer.address());
-            Ok(())
         }
     }
+    Ok(true)
 }

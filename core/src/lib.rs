@@ -20,6 +20,7 @@ pub mod config;
 pub mod consent;
 pub mod election;
 pub mod evidence;
+pub mod keystore;
 pub mod network;
 pub mod operators;
 pub mod p2p;
