@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 # area  package  bench target
 benches=(
+  "reads  ditto-operator  reads"
 )
 
 rm -rf target/bench

@@ -150,6 +150,18 @@ impl ReadCache {
         count
     }
 
+    /// What a read comes to at a block that need not be a slot's pin. `Failed` is trouble of this operator's.
+    pub async fn at(&self, pin: Pin, read: Read) -> ReadAnswer {
+        if let Some(answer) = answer::known(&read, &pin) {
+            return answer;
+        }
+        self.fetch(read, pin, false).await.unwrap_or_else(|error| {
+            self.meters.failed.increment(1);
+            tracing::warn!(chain = pin.chain_id, block = pin.number, %error, "a read failed");
+            ReadAnswer::Failed
+        })
+    }
+
     /// The answer from the cache, from whoever asks for the same just now, or from the node.
     async fn fetch(&self, read: Read, pin: Pin, ahead: bool) -> Result<ReadAnswer, Arc<RpcError>> {
         let Some(node) = self.chains.get(&pin.chain_id) else {
