@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::{
-    engine::{Answer, Engine, Port},
+    engine::{Answer, Compiled, Engine, Port},
     frame::Decoder,
     job::ReadAnswer,
     message,
@@ -15,17 +15,28 @@ use crate::{
 /// Bytes taken from the socket at once.
 const CHUNK: usize = 64 << 10;
 
-pub(crate) fn run(engine: Engine, socket: OwnedFd) -> ! {
-    // The host is trusted: its frames need no bound but the type's.
-    let mut wire =
-        Wire { socket, decoder: Decoder::new(u32::MAX as usize), limits: Default::default(), asked: 0, consumed: 0 };
+/// A run that compiles its code.
+pub(crate) fn run(mut engine: Engine, socket: OwnedFd) -> ! {
+    let mut wire = Wire::new(socket);
     let Some((tag, payload)) = wire.receive() else { exit() };
     let Some((head, code)) = message::read_job(tag, &payload) else { exit() };
     wire.limits = head.limits.clone();
     match String::from_utf8(code.to_vec()) {
-        Ok(source) => engine.run(source, &head.input, &head.limits, Box::new(wire)),
+        Ok(source) => {
+            let compiled = engine.compile(source, head.limits.code_nesting);
+            engine.run(compiled, &head.input, &head.limits, Box::new(wire))
+        }
         Err(_) => wire.end(Outcome::Threw { message: "the published code is not UTF-8".into(), line: None }),
     }
+}
+
+/// A run of what a template compiled.
+pub(crate) fn run_compiled(engine: Engine, compiled: Compiled, socket: OwnedFd) -> ! {
+    let mut wire = Wire::new(socket);
+    let Some((tag, payload)) = wire.receive() else { exit() };
+    let Some((head, _)) = message::read_job(tag, &payload) else { exit() };
+    wire.limits = head.limits.clone();
+    engine.run(compiled, &head.input, &head.limits, Box::new(wire))
 }
 
 fn exit() -> ! {
@@ -45,6 +56,12 @@ struct Wire {
 }
 
 impl Wire {
+    fn new(socket: OwnedFd) -> Wire {
+        // The host is trusted: its frames need no bound but the type's.
+        let decoder = Decoder::new(u32::MAX as usize);
+        Wire { socket, decoder, limits: Default::default(), asked: 0, consumed: 0 }
+    }
+
     /// The next frame, however long it takes: the host holds the clock.
     fn receive(&mut self) -> Option<(u8, Vec<u8>)> {
         let mut chunk = vec![0; CHUNK];

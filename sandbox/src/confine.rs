@@ -1,15 +1,22 @@
-//! What zygote and child give up before strangers' code runs.
+//! What zygote, template and run give up before strangers' code is near.
 //!
-//! Two layers of system-call filter, because attaching is paid per child: the zygote carries the long list once, every
-//! child inherits it and adds the short one. Both kill the process on anything else. Memory can never become executable.
+//! System-call filters in layers, because attaching is paid per process: the zygote carries the long allow-list once, and
+//! everything it forks inherits it. A run adds a short list of what of that it must not do any more, so that what remains
+//! is `CHILD`; a template one that leaves it `TEMPLATE` besides, and its runs another that takes that away too. Every layer
+//! kills the process. Memory can never become executable.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+};
 
 use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, Scope};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
 use thiserror::Error;
+
+use crate::supervision;
 
 #[derive(Debug, Error)]
 pub(crate) enum ConfineError {
@@ -21,7 +28,7 @@ pub(crate) enum ConfineError {
     Call(&'static str, std::io::Error),
 }
 
-/// What a child may still do: talk on its socket, manage its memory, read clocks, end.
+/// What a run may still do: talk on its socket, manage its memory, read clocks, end.
 const CHILD: [libc::c_long; 12] = [
     libc::SYS_recvfrom,
     libc::SYS_sendto,
@@ -65,6 +72,21 @@ const ZYGOTE: [libc::c_long; 24] = [
     libc::SYS_restart_syscall,
 ];
 
+/// What of that a template keeps: to fork when its host lets it, and to confine what it forked.
+const TEMPLATE: [libc::c_long; 8] = [
+    libc::SYS_clone,
+    libc::SYS_recvmsg,
+    libc::SYS_close_range,
+    libc::SYS_prlimit64,
+    libc::SYS_setrlimit,
+    libc::SYS_prctl,
+    libc::SYS_seccomp,
+    libc::SYS_getppid,
+];
+
+/// Descriptors of a template: its socket, and one that it received for the run that it becomes.
+const TEMPLATE_DESCRIPTORS: u64 = 2;
+
 fn filter(calls: impl Iterator<Item = libc::c_long>) -> Result<BpfProgram, ConfineError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = calls.map(|call| (call, Vec::new())).collect();
     // The third argument is the protection: any that has PROT_EXEC does not match, and so kills.
@@ -80,14 +102,42 @@ fn filter(calls: impl Iterator<Item = libc::c_long>) -> Result<BpfProgram, Confi
     Ok(filter.try_into()?)
 }
 
-/// The child's filter, built once in the zygote: a child only attaches it.
-pub(crate) fn child_filter() -> Result<BpfProgram, ConfineError> {
-    filter(CHILD.into_iter())
+/// Kills on these calls and allows every other; what is below it in the stack allows no other but its list.
+fn forbid(calls: impl Iterator<Item = libc::c_long>) -> Result<BTreeMap<i64, Vec<SeccompRule>>, ConfineError> {
+    Ok(calls.map(|call| (call, Vec::new())).collect())
+}
+
+fn layer(rules: BTreeMap<i64, Vec<SeccompRule>>) -> Result<BpfProgram, ConfineError> {
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::KillProcess, TargetArch::x86_64)?;
+    Ok(filter.try_into()?)
+}
+
+/// The layers above the zygote's, built once in it: whoever needs one only attaches it.
+pub(crate) struct Filters {
+    child: BpfProgram,
+    template: BpfProgram,
+    run_of_template: BpfProgram,
+}
+
+impl Filters {
+    pub(crate) fn new() -> Result<Filters, ConfineError> {
+        let mut template = forbid(ZYGOTE.into_iter().filter(|call| !TEMPLATE.contains(call)))?;
+        // One kind of fork: no threads, no namespaces, no child that another than the zygote reaps.
+        let flags = supervision::FORK_FLAGS as u64;
+        let other = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, flags)?;
+        template.insert(libc::SYS_clone, vec![SeccompRule::new(vec![other])?]);
+        Ok(Filters {
+            child: layer(forbid(ZYGOTE.into_iter())?)?,
+            template: layer(template)?,
+            run_of_template: layer(forbid(TEMPLATE.into_iter())?)?,
+        })
+    }
 }
 
 /// Confines the zygote, for itself and all its children: no privileges to gain, no files, no network, no signals to
 /// others, no system call it does not need.
 pub(crate) fn confine_zygote() -> Result<(), ConfineError> {
+    drop_capabilities()?;
     set(libc::PR_SET_NO_NEW_PRIVS, 1, "no new privileges")?;
     // As far as the kernel has it: the filter below allows no call that opens anything, so this is the second lock.
     no_files().ok();
@@ -117,15 +167,10 @@ pub(crate) struct ChildLimits {
 pub(crate) fn confine_child(
     socket: i32,
     zygote: i32,
-    filter: &BpfProgram,
+    filters: &Filters,
     limits: &ChildLimits,
 ) -> Result<(), ConfineError> {
-    set(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong, "parent-death signal")?;
-    // SAFETY: takes nothing and cannot fail.
-    if unsafe { libc::getppid() } != zygote {
-        // The zygote died before the line above: nobody would ever kill us.
-        return Err(ConfineError::Call("parent", std::io::Error::from_raw_os_error(libc::ESRCH)));
-    }
+    die_with(zygote)?;
     close_all_but(socket)?;
     limit(libc::RLIMIT_NOFILE, 0)?;
     limit(libc::RLIMIT_CORE, 0)?;
@@ -133,7 +178,76 @@ pub(crate) fn confine_child(
     limit(libc::RLIMIT_NPROC, 0)?;
     limit(libc::RLIMIT_CPU, limits.cpu_seconds)?;
     limit(libc::RLIMIT_AS, limits.address_space)?;
-    seccompiler::apply_filter(filter)?;
+    seccompiler::apply_filter(&filters.child)?;
+    Ok(())
+}
+
+/// Asks for a signal at the zygote's death.
+pub(crate) fn die_with(zygote: i32) -> Result<(), ConfineError> {
+    set(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong, "parent-death signal")?;
+    // SAFETY: takes nothing and cannot fail.
+    if unsafe { libc::getppid() } != zygote {
+        // The zygote died before the line above: nobody would ever kill us.
+        return Err(ConfineError::Call("parent", std::io::Error::from_raw_os_error(libc::ESRCH)));
+    }
+    Ok(())
+}
+
+/// Confines a fresh template to its socket, which it gives back as its descriptor 0. `hand_over` sends the host the
+/// descriptor by which it supervises the template's forks.
+pub(crate) fn confine_template(
+    socket: OwnedFd,
+    zygote: i32,
+    filters: &Filters,
+    address_space: u64,
+    hand_over: impl FnOnce(BorrowedFd<'_>, BorrowedFd<'_>) -> Result<(), rustix::io::Errno>,
+) -> Result<OwnedFd, ConfineError> {
+    die_with(zygote)?;
+    // SAFETY: descriptor 0 is the zygote's socket, which nothing in this process uses from here on.
+    if unsafe { libc::dup3(socket.as_raw_fd(), 0, libc::O_CLOEXEC) } != 0 {
+        return Err(ConfineError::Call("dup3", std::io::Error::last_os_error()));
+    }
+    std::mem::forget(socket);
+    close_all_but(0)?;
+    // SAFETY: made above, and owned by nobody else.
+    let control = unsafe { OwnedFd::from_raw_fd(0) };
+    // No limit of processor time: it would count the forks of all its runs. The host gives it time only to compile and to
+    // fork, and ends it when it takes longer. None of processes either, which would count those of the whole user.
+    limit(libc::RLIMIT_CORE, 0)?;
+    limit(libc::RLIMIT_FSIZE, 0)?;
+    limit(libc::RLIMIT_AS, address_space)?;
+    let listener = supervision::supervise_forks().map_err(|error| ConfineError::Call("supervision", error))?;
+    hand_over(control.as_fd(), listener.as_fd()).map_err(|error| ConfineError::Call("send", error.into()))?;
+    drop(listener);
+    limit(libc::RLIMIT_NOFILE, TEMPLATE_DESCRIPTORS)?;
+    seccompiler::apply_filter(&filters.template)?;
+    Ok(control)
+}
+
+/// Confines what a template forked to its one socket. What the template gave up before, it never had.
+pub(crate) fn confine_run(socket: i32, cpu_seconds: u64, filters: &Filters) -> Result<(), ConfineError> {
+    close_all_but(socket)?;
+    limit(libc::RLIMIT_NOFILE, 0)?;
+    limit(libc::RLIMIT_NPROC, 0)?;
+    limit(libc::RLIMIT_CPU, cpu_seconds)?;
+    seccompiler::apply_filter(&filters.run_of_template)?;
+    Ok(())
+}
+
+/// Root's powers, should the embedding program run as root: the kernel binds who has none.
+fn drop_capabilities() -> Result<(), ConfineError> {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    // _LINUX_CAPABILITY_VERSION_3 of linux/capability.h: two words each of effective, permitted and inheritable ones.
+    let header = Header { version: 0x2008_0522, pid: 0 };
+    let none = [[0u32; 3]; 2];
+    // SAFETY: both live through the call, which reads them.
+    if unsafe { libc::syscall(libc::SYS_capset, &header, &none) } != 0 {
+        return Err(ConfineError::Call("capset", std::io::Error::last_os_error()));
+    }
     Ok(())
 }
 

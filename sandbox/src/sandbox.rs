@@ -144,6 +144,7 @@ fn check(config: &SandboxConfig) -> Result<(), SandboxError> {
         ("queue", 1, config.queue as u64),
         ("zygote_patience_ms", 100, config.zygote_patience_ms),
         ("limits.wall_ms", 1, limits.wall_ms),
+        ("longest_wall_ms", limits.wall_ms, config.longest_wall_ms),
         ("limits.memory_bytes", 16 << 20, limits.memory_bytes),
         ("limits.output_bytes", 52, limits.output_bytes.into()),
         ("limits.code_bytes", 1, limits.code_bytes.into()),

@@ -1,4 +1,5 @@
-//! The zygote: one thread, the engine loaded, forks a child for every socket it is sent and reaps what died.
+//! The zygote: one thread, the engine loaded, forks a child for every socket it is sent and reaps what died, also what its
+//! templates forked: they make it the parent.
 //!
 //! It is this executable, run again with a marker and an empty environment. Its standard input is a datagram socket to its
 //! worker. It reads no byte that a stranger wrote: the job goes from the host to the child directly.
@@ -13,9 +14,11 @@ use thiserror::Error;
 
 use crate::{
     child,
-    confine::{self, ChildLimits, ConfineError},
+    confine::{self, ChildLimits, ConfineError, Filters},
     engine::{Engine, EngineError},
     fd_passing,
+    orders::{News, ORDER_BYTES, Order},
+    template,
 };
 
 /// Both must be there, so that no caller's habit starts a zygote by accident. The variable holds the heap ceiling in bytes.
@@ -24,86 +27,6 @@ pub(crate) const CEILING: &str = "DITTO_SANDBOX_ZYGOTE";
 
 /// Address space beyond what the zygote has and twice the heap: the engine's headroom, the compiler, the stack.
 const SPARE_ADDRESS_SPACE: u64 = 64 << 20;
-
-/// Worker to zygote: fork, and give the child the socket that comes along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fork {
-    pub(crate) token: u64,
-    pub(crate) memory_bytes: u64,
-    pub(crate) cpu_seconds: u64,
-}
-
-/// Zygote to worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
-    /// The engine is loaded.
-    Ready,
-    /// The child runs; its pidfd comes along.
-    Forked {
-        token: u64,
-    },
-    ForkFailed {
-        token: u64,
-        errno: u32,
-    },
-    /// The child is gone for good: its processor time in microseconds, its largest resident set in bytes.
-    Reaped {
-        token: u64,
-        cpu_us: u64,
-        peak_bytes: u64,
-    },
-}
-
-pub(crate) const FORK_BYTES: usize = 24;
-pub(crate) const NEWS_BYTES: usize = 32;
-
-impl Fork {
-    pub(crate) fn to_bytes(self) -> [u8; FORK_BYTES] {
-        words([self.token, self.memory_bytes, self.cpu_seconds])
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Fork> {
-        let [token, memory_bytes, cpu_seconds] = unwords::<3>(bytes)?;
-        Some(Fork { token, memory_bytes, cpu_seconds })
-    }
-}
-
-impl News {
-    fn to_bytes(self) -> [u8; NEWS_BYTES] {
-        // The first word is the kind, and the errno above it.
-        let kind = |kind: u64, detail: u32| kind | u64::from(detail) << 32;
-        words(match self {
-            News::Ready => [kind(0, 0), 0, 0, 0],
-            News::Forked { token } => [kind(1, 0), token, 0, 0],
-            News::ForkFailed { token, errno } => [kind(2, errno), token, 0, 0],
-            News::Reaped { token, cpu_us, peak_bytes } => [kind(3, 0), token, cpu_us, peak_bytes],
-        })
-    }
-
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<News> {
-        let [first, token, cpu_us, peak_bytes] = unwords::<4>(bytes)?;
-        let detail = (first >> 32) as u32;
-        Some(match first & 0xffff_ffff {
-            0 => News::Ready,
-            1 => News::Forked { token },
-            2 => News::ForkFailed { token, errno: detail },
-            3 => News::Reaped { token, cpu_us, peak_bytes },
-            _ => return None,
-        })
-    }
-}
-
-fn words<const N: usize, const B: usize>(words: [u64; N]) -> [u8; B] {
-    let mut bytes = [0; B];
-    bytes.chunks_exact_mut(8).zip(words).for_each(|(to, word)| to.copy_from_slice(&word.to_le_bytes()));
-    bytes
-}
-
-fn unwords<const N: usize>(bytes: &[u8]) -> Option<[u64; N]> {
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    let words: &[[u8; 8]; N] = chunks.try_into().ok().filter(|_| rest.is_empty())?;
-    Some(words.map(u64::from_le_bytes))
-}
 
 #[derive(Debug, Error)]
 enum ZygoteError {
@@ -157,7 +80,7 @@ fn serve(memory_ceiling: u64) -> Result<(), ZygoteError> {
     }
     let address_space = address_space() + SPARE_ADDRESS_SPACE;
     let deaths = watch_children()?;
-    let filter = confine::child_filter()?;
+    let filters = Filters::new()?;
     confine::confine_zygote()?;
     let control = std::io::stdin();
     let control = control.as_fd();
@@ -182,41 +105,62 @@ fn serve(memory_ceiling: u64) -> Result<(), ZygoteError> {
         if !from_worker {
             continue;
         }
-        let mut buffer = [0; FORK_BYTES];
+        let mut buffer = [0; ORDER_BYTES];
         let (length, socket) = match fd_passing::receive(control, &mut buffer) {
             Ok((0, _)) | Err(rustix::io::Errno::CONNRESET) => return Ok(()),
             Ok(received) => received,
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(call("receive")(error)),
         };
-        let (Some(fork), Some(socket)) = (Fork::from_bytes(buffer.get(..length).unwrap_or_default()), socket) else {
+        let (Some(order), Some(socket)) = (Order::from_bytes(buffer.get(..length).unwrap_or_default()), socket) else {
             continue;
+        };
+        let token = match order {
+            Order::Run(fork) => fork.token,
+            Order::Template { token } => token,
         };
         // SAFETY: the process has one thread, so the child's memory is whole.
         match unsafe { libc::fork() } {
             -1 => {
                 let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0) as u32;
-                fd_passing::send(control, &News::ForkFailed { token: fork.token, errno }.to_bytes(), None)
-                    .map_err(call("send"))?;
+                fd_passing::send(control, &News::ForkFailed { token, errno }.to_bytes(), None).map_err(call("send"))?;
             }
             0 => {
-                let limits =
-                    ChildLimits { address_space: address_space + 2 * fork.memory_bytes, cpu_seconds: fork.cpu_seconds };
-                if confine::confine_child(socket.as_raw_fd(), own_pid, &filter, &limits).is_ok()
-                    && let Some(engine) = engine.take()
-                {
-                    child::run(engine, socket);
+                if let Some(engine) = engine.take() {
+                    become_child(engine, order, socket, own_pid, &filters, address_space, memory_ceiling);
                 }
                 // SAFETY: an unconfined child must not live; ends it at once.
                 unsafe { libc::_exit(100) }
             }
             pid => {
-                children.push(Child { pid, token: fork.token });
+                children.push(Child { pid, token });
                 // The child cannot be reaped before we return to the loop, so the number still means it.
                 let pidfd =
                     rustix::process::Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-                let news = News::Forked { token: fork.token }.to_bytes();
+                let news = News::Forked { token, pid: pid.unsigned_abs() }.to_bytes();
                 fd_passing::send(control, &news, pidfd.as_ref().map(|fd| fd.as_fd())).map_err(call("send"))?;
+            }
+        }
+    }
+}
+
+/// Returns only when it cannot confine itself.
+fn become_child(
+    engine: Engine,
+    order: Order,
+    socket: OwnedFd,
+    zygote: i32,
+    filters: &Filters,
+    address_space: u64,
+    memory_ceiling: u64,
+) {
+    match order {
+        Order::Template { .. } => template::serve(engine, socket, zygote, filters, address_space + 2 * memory_ceiling),
+        Order::Run(fork) => {
+            let limits =
+                ChildLimits { address_space: address_space + 2 * fork.memory_bytes, cpu_seconds: fork.cpu_seconds };
+            if confine::confine_child(socket.as_raw_fd(), zygote, filters, &limits).is_ok() {
+                child::run(engine, socket);
             }
         }
     }
@@ -251,13 +195,12 @@ fn reap(
         if pid <= 0 {
             return Ok(());
         }
-        let Some(index) = children.iter().position(|child| child.pid == pid) else { continue };
-        let child = children.swap_remove(index);
         let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
-        tell(News::Reaped {
-            token: child.token,
-            cpu_us: micros(usage.ru_utime) + micros(usage.ru_stime),
-            peak_bytes: usage.ru_maxrss as u64 * 1024,
+        let cpu_us = micros(usage.ru_utime) + micros(usage.ru_stime);
+        let peak_bytes = usage.ru_maxrss as u64 * 1024;
+        tell(match children.iter().position(|child| child.pid == pid) {
+            Some(index) => News::Reaped { token: children.swap_remove(index).token, cpu_us, peak_bytes },
+            None => News::Gone { pid: pid.unsigned_abs(), cpu_us, peak_bytes },
         })?;
     }
 }

@@ -44,9 +44,15 @@ pub(super) fn end(outcome: Outcome) {
 }
 
 pub(super) fn end_threw(message: String, place: Option<(u32, u32)>) {
-    let line = with(|running| place.and_then(|(line, column)| compile::original_line(&running.source, line, column)))
-        .flatten();
-    end(Outcome::Threw { message: cut(message, 2_000), line });
+    if let Some(outcome) = with(|running| threw(&running.source, message, place)) {
+        end(outcome);
+    }
+}
+
+/// An exception that was made at `place` of what `source` compiles to.
+pub(super) fn threw(source: &str, message: String, place: Option<(u32, u32)>) -> Outcome {
+    let line = place.and_then(|(line, column)| compile::original_line(source, line, column));
+    Outcome::Threw { message: cut(message, 2_000), line }
 }
 
 /// The next answer of a read, in the order of the requests; nothing when none is due.

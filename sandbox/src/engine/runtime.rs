@@ -3,7 +3,10 @@
 use deno_core::{JsRuntime, RuntimeOptions, v8};
 use thiserror::Error;
 
-use super::{PACKAGES, SOURCES, WORKFLOW_FILE, compile, lines, ops};
+use super::{
+    PACKAGES, SOURCES, WORKFLOW_FILE, compile, holes, lines, ops,
+    stack::{Watched, Watermark},
+};
 use crate::{job::Input, limits::Limits, outcome::Outcome};
 
 #[derive(Debug, Error)]
@@ -12,6 +15,8 @@ pub(crate) enum EngineError {
     Load(&'static str, String),
     #[error("globals that cannot be removed: {0}")]
     Lockdown(String),
+    #[error("the end of the engine's stack is not to be found")]
+    Stack,
 }
 
 /// An answer to a read. The kinds are the driver's: 0 a JSON result, 1 revert data as hex.
@@ -35,6 +40,20 @@ pub(crate) struct Engine {
     prepare: v8::Global<v8::Function>,
     drive: v8::Global<v8::Function>,
     answer: v8::Global<v8::Function>,
+    stack: Watermark,
+}
+
+/// A source, and the module it became; or how every run of it ends.
+pub(crate) struct Compiled {
+    source: String,
+    module: Result<v8::Global<v8::Module>, Outcome>,
+}
+
+impl Compiled {
+    /// Whether this is the source's doing, the same everywhere, rather than this process's.
+    pub(crate) fn repeatable(&self) -> bool {
+        !self.module.as_ref().is_err_and(Outcome::trouble)
+    }
 }
 
 thread_local! {
@@ -67,6 +86,11 @@ impl Engine {
         let Some((prepare, drive, answer)) = functions else {
             return Err(EngineError::Load("ditto:driver", "no functions".into()));
         };
+        let mut overflown = Ok(String::new());
+        let overflow = "try { (function deeper() { deeper(); })(); } catch {} undefined";
+        let stack = Watermark::find(|| overflown = script(&mut runtime, "ditto:stack", overflow));
+        overflown?;
+        let stack = stack.ok_or(EngineError::Stack)?;
         let left = script(&mut runtime, lockdown.0, lockdown.1)?;
         if !left.is_empty() {
             return Err(EngineError::Lockdown(left));
@@ -74,21 +98,57 @@ impl Engine {
         let isolate = runtime.v8_isolate();
         isolate.set_prepare_stack_trace_callback(lines::prepare_stack_trace);
         isolate.set_promise_reject_callback(ops::note_rejection);
-        Ok(Engine { runtime, prepare, drive, answer })
+        Ok(Engine { runtime, prepare, drive, answer, stack })
+    }
+
+    /// Makes the children of this process cheaper.
+    pub(crate) fn about_to_fork(&mut self) {
+        deno_core::scope!(scope, self.runtime);
+        holes::fill(scope);
+    }
+
+    /// Compiles and links a module, and evaluates nothing of it: so this may happen in a process that makes many runs of
+    /// it, or in the one that makes the only run, and no run can tell which.
+    pub(crate) fn compile(&mut self, source: String, nesting: u32) -> Compiled {
+        let module = compile::compile(&source, nesting).and_then(|javascript| self.link(&source, &javascript));
+        Compiled { source, module }
+    }
+
+    fn link(&mut self, source: &str, javascript: &str) -> Result<v8::Global<v8::Module>, Outcome> {
+        deno_core::scope!(scope, self.runtime);
+        v8::tc_scope!(let scope, scope);
+        let module = compile_module(scope, WORKFLOW_FILE, javascript);
+        if let Some(module) = module.filter(|module| module.instantiate_module(scope, resolve) == Some(true)) {
+            return Ok(v8::Global::new(scope, module));
+        }
+        // The engine terminates execution for one reason only.
+        if scope.is_execution_terminating() {
+            return Err(Outcome::OutOfMemory);
+        }
+        let message = caught(scope).unwrap_or_else(|| "the module does not load".into());
+        // What the engine refuses and the compiler let pass; its first frame is where it is written.
+        let place = scope.exception().and_then(|exception| {
+            let stack = v8::String::new(scope, "stack")?;
+            v8::Local::<v8::Object>::try_from(exception).ok()?.get(scope, stack.into())?;
+            lines::place_of(scope, exception)
+        });
+        Err(ops::threw(source, message, place))
     }
 
     /// Makes one run. Never returns: an outcome ends the process.
-    pub(crate) fn run(mut self, source: String, input: &Input, limits: &Limits, mut port: Box<dyn Port>) -> ! {
-        let javascript = match compile::compile(&source, limits.code_nesting) {
-            Ok(javascript) => javascript,
+    pub(crate) fn run(mut self, compiled: Compiled, input: &Input, limits: &Limits, mut port: Box<dyn Port>) -> ! {
+        let Compiled { source, module } = compiled;
+        let module = match module {
+            Ok(module) => module,
             Err(outcome) => port.end(outcome),
         };
         let text = match serde_json::to_string(input) {
             Ok(text) => text,
             Err(error) => port.end(Outcome::BadOutput { message: format!("the input cannot be written: {error}") }),
         };
+        self.stack.clear();
         ops::begin(ops::Running {
-            port,
+            port: Box::new(Watched { port, mark: self.stack }),
             source,
             max_reads: limits.reads,
             max_output: limits.output_bytes,
@@ -101,7 +161,7 @@ impl Engine {
         self.runtime
             .v8_isolate()
             .remove_near_heap_limit_callback(no_callback, usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));
-        self.evaluate(&javascript, &text);
+        self.evaluate(&module, &text);
         // Whatever brought us here, the engine gave up: it terminates execution for one reason only.
         ops::end(if self.runtime.v8_isolate().is_execution_terminating() {
             Outcome::OutOfMemory
@@ -115,7 +175,7 @@ impl Engine {
     }
 
     /// Returns when nothing is left to do; a run that came to its end has ended the process by then.
-    fn evaluate(&mut self, javascript: &str, input: &str) -> Option<()> {
+    fn evaluate(&mut self, module: &v8::Global<v8::Module>, input: &str) -> Option<()> {
         let (prepare, drive, answer) = (self.prepare.clone(), self.drive.clone(), self.answer.clone());
         deno_core::scope!(scope, self.runtime);
         v8::tc_scope!(let scope, scope);
@@ -126,20 +186,7 @@ impl Engine {
             let message = caught(scope).unwrap_or_default();
             ops::end_threw(format!("ctx cannot be made of the input: {message}"), None);
         }
-        let module = compile_module(scope, WORKFLOW_FILE, javascript);
-        let Some(module) = module.filter(|module| module.instantiate_module(scope, resolve) == Some(true)) else {
-            if !scope.is_execution_terminating() {
-                let message = caught(scope).unwrap_or_else(|| "the module does not load".into());
-                // What the engine refuses and the compiler let pass; its first frame is where it is written.
-                let place = scope.exception().and_then(|exception| {
-                    let stack = v8::String::new(scope, "stack")?;
-                    v8::Local::<v8::Object>::try_from(exception).ok()?.get(scope, stack.into())?;
-                    lines::place_of(scope, exception)
-                });
-                ops::end_threw(message, place);
-            }
-            return None;
-        };
+        let module = v8::Local::new(scope, module);
         let evaluated = module.evaluate(scope)?;
         let namespace = module.get_module_namespace();
         let drive = v8::Local::new(scope, drive);

@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
@@ -10,12 +11,14 @@ use std::{
 use rustix::{
     io::Errno,
     net::{AddressFamily, SocketFlags, SocketType, socketpair},
+    process::{Pid, Signal, kill_process_group},
 };
 
 use crate::{
     fd_passing,
     limits::SandboxConfig,
-    zygote::{CEILING, Fork, MARKER, NEWS_BYTES, News},
+    orders::{NEWS_BYTES, News, Order},
+    zygote::{CEILING, MARKER},
 };
 
 pub(crate) struct Link {
@@ -40,13 +43,20 @@ impl Link {
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
+            // Its own group, which nothing below it can leave: so all of it can be ended at once.
+            .process_group(0)
             .spawn()?;
         Ok(Link { process, control })
     }
 
     /// Has the zygote fork. The socket is the child's end of its pair.
-    pub(crate) fn fork(&self, fork: Fork, socket: BorrowedFd<'_>) -> Result<(), Errno> {
-        fd_passing::send(&self.control, &fork.to_bytes(), Some(socket))
+    pub(crate) fn fork(&self, order: Order, socket: BorrowedFd<'_>) -> Result<(), Errno> {
+        fd_passing::send(&self.control, &order.to_bytes(), Some(socket))
+    }
+
+    /// The zygote's process number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// The next news, if any. An error means that the zygote is gone.
@@ -70,9 +80,12 @@ impl Link {
 }
 
 impl Drop for Link {
-    /// Its children follow it: they asked for a signal at its death.
+    /// With all it forked, and all that a template forked that nobody heard of.
     fn drop(&mut self) {
-        // Already gone is as good.
+        // The zygote is not waited for yet, so the number still means its group. Already gone is as good.
+        if let Some(group) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
+            kill_process_group(group, Signal::KILL).ok();
+        }
         self.process.kill().ok();
         self.process.wait().ok();
     }

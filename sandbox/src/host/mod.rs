@@ -1,10 +1,14 @@
 //! The host's side: worker threads, each with a zygote, each polling its children.
 //!
-//! `worker` is the loop, `run` one child's state and protocol, `link` the zygote's process, `wake` how others interrupt a
-//! worker's poll.
+//! `worker` is the loop, `run` one child's state and protocol, `link` the zygote's process, `template` a process that has
+//! compiled one workflow and `templates` all of those, `greeting` how what a template forked makes itself known, `wake` how
+//! others interrupt a worker's poll.
 
+mod greeting;
 mod link;
 mod run;
+mod template;
+mod templates;
 mod wake;
 mod worker;
 

@@ -15,7 +15,10 @@ use rustix::{
     process::{Signal, pidfd_send_signal},
 };
 
-use super::wake::{Bell, Delivery};
+use super::{
+    greeting,
+    wake::{Bell, Delivery},
+};
 use crate::{
     frame::Decoder,
     job::{Job, ReadAnswer, ReadReply, ReadRequest, Reads},
@@ -58,8 +61,22 @@ struct Read {
     digest: [u8; 32],
 }
 
+/// Who forks a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The zygote, which tells about its birth and names it by its token.
+    Zygote,
+    /// A template. It tells of itself, and the kernel of its parent, which is the zygote.
+    Template { template: u64, zygote: u32 },
+}
+
 pub(crate) struct Run {
     pub(crate) queued: Queued,
+    pub(crate) origin: Origin,
+    /// Its process number, once a run of a template made itself known.
+    pub(crate) pid: Option<u32>,
+    /// A run of a template that never came: its socket was closed without a word.
+    pub(crate) forsaken: bool,
     token: u64,
     limits: Limits,
     socket: OwnedFd,
@@ -84,14 +101,25 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn new(queued: Queued, token: u64, ceiling: &Limits, socket: OwnedFd, patience: Duration) -> Run {
-        let limits = queued.job.limits.within(ceiling);
+    /// `limits` are the job's within the sandbox's.
+    pub(crate) fn new(
+        queued: Queued,
+        origin: Origin,
+        token: u64,
+        limits: Limits,
+        socket: OwnedFd,
+        patience: Duration,
+    ) -> Run {
         let mut out = Vec::new();
         let head = JobHead { input: queued.job.input.clone(), limits: limits.clone() };
-        message::write_job(&mut out, &head, &queued.job.code);
+        let code: &[u8] = if origin == Origin::Zygote { &queued.job.code } else { &[] };
+        message::write_job(&mut out, &head, code);
         Run {
             decoder: Decoder::new(message::frame_bound(&limits)),
             queued,
+            origin,
+            pid: None,
+            forsaken: false,
             token,
             limits,
             socket,
@@ -175,6 +203,11 @@ impl Run {
 
     /// Reads once and handles every whole frame of it. Says whether there was something to read.
     pub(crate) fn read(&mut self, chunk: &mut [u8], bell: &Arc<Bell>) -> bool {
+        if let Origin::Template { zygote, .. } = self.origin
+            && self.pid.is_none()
+        {
+            return self.greet(zygote);
+        }
         let length = match recv(&self.socket, &mut *chunk, RecvFlags::DONTWAIT) {
             Ok((length, _)) => length,
             Err(Errno::AGAIN | Errno::INTR) => return false,
@@ -207,6 +240,19 @@ impl Run {
             }
         }
         true
+    }
+
+    fn greet(&mut self, zygote: u32) -> bool {
+        match greeting::receive(&self.socket, zygote) {
+            Ok(Some(greeting)) => {
+                self.pid = Some(greeting.pid);
+                self.start(Some(greeting.pidfd));
+                return true;
+            }
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Ok(None) | Err(_) => self.forsaken = true,
+        }
+        false
     }
 
     /// Reads what is left on a dead child's socket. Bounded: a run takes a bounded number of messages, and the socket's

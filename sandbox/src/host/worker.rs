@@ -14,14 +14,17 @@ use rustix::{
 };
 
 use super::{
+    greeting,
     link::Link,
-    run::{self, Queued, Run},
+    run::{self, Origin, Queued, Run},
+    template::{Fault, Template},
+    templates::{Place, Templates},
     wake::Bell,
 };
 use crate::{
     limits::SandboxConfig,
+    orders::{Fork, News, Order},
     outcome::{Outcome, Report},
-    zygote::{Fork, News},
 };
 
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
@@ -59,6 +62,7 @@ pub(crate) struct Worker {
     /// Zygotes that died in a row without having finished a run.
     failures: u32,
     runs: HashMap<u64, Run>,
+    templates: Templates,
     /// Jobs that a dying zygote took back before they ran. At most `children_per_worker`.
     again: VecDeque<Queued>,
     next_token: u64,
@@ -72,8 +76,10 @@ impl Worker {
         bell: Arc<Bell>,
         booted: Sender<Booted>,
     ) -> Worker {
+        let templates = Templates::new(config.templates_bytes / config.workers.max(1) as u64);
         Worker {
             config,
+            templates,
             jobs,
             bell,
             booted: Some(booted),
@@ -95,6 +101,7 @@ impl Worker {
                 }
             }
             self.tend_zygote();
+            self.take_back_forsaken();
             self.enforce_deadlines();
             self.start_jobs();
             let idle = self.runs.is_empty() && self.again.is_empty() && self.jobs.is_empty();
@@ -129,34 +136,103 @@ impl Worker {
     }
 
     fn start_job(&mut self, queued: Queued) {
-        let code_limit = queued.job.limits.code_bytes.min(self.config.limits.code_bytes);
-        if queued.job.code.len() > code_limit as usize {
+        let limits = self.config.ceiling_of(&queued.job.limits);
+        if queued.job.code.len() > limits.code_bytes as usize {
             return queued.report(Report::without_run(Outcome::CodeTooLarge));
         }
         let Zygote::Ready(link) = &self.zygote else { return self.again.push_back(queued) };
+        let zygote = link.pid();
         let pair = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
         let Ok((ours, theirs)) = pair else {
             tracing::error!("no descriptors left for a sandbox run");
             return queued.report(Report::without_run(Outcome::Crashed));
         };
-        let token = self.next_token;
-        self.next_token += 1;
-        let limits = &queued.job.limits;
-        let fork = Fork {
-            token,
-            memory_bytes: limits.memory_bytes.min(self.config.limits.memory_bytes),
-            // Whole seconds, rounded up, and one more: the clock that counts is the host's.
-            cpu_seconds: limits.wall_ms.div_ceil(1_000) + 1,
+        let origin = match self.templates.place(&queued.job.code, limits.code_nesting) {
+            Place::Ready(template) if greeting::ask_for_names(&ours).is_ok() => Origin::Template { template, zygote },
+            Place::Ready(_) | Place::None => Origin::Zygote,
+            Place::Wanted => {
+                self.make_template(queued.job.code.clone(), limits.code_nesting);
+                Origin::Zygote
+            }
         };
-        let patience = Duration::from_millis(self.config.zygote_patience_ms);
-        let mut run = Run::new(queued, token, &self.config.limits, ours, patience);
+        let token = self.new_token();
+        // Whole seconds, rounded up, and one more: the clock that counts is the host's.
+        let cpu_seconds = limits.wall_ms.div_ceil(1_000) + 1;
+        let fork = Fork { token, memory_bytes: limits.memory_bytes, cpu_seconds };
+        let patience = self.patience();
+        let mut run = Run::new(queued, origin, token, limits, ours, patience);
         // The job goes ahead of the child, as far as the socket takes it.
         run.write();
-        if link.fork(fork, theirs.as_fd()).is_err() {
+        if let Origin::Template { template, .. } = origin {
+            let forked = self.templates.get_mut(template).map(|template| template.fork(theirs.as_fd(), cpu_seconds));
+            match forked {
+                Some(Ok(())) => {
+                    self.runs.insert(token, run);
+                }
+                Some(Err(fault)) => {
+                    self.again.push_back(run.queued);
+                    self.lose_template(template, &fault);
+                }
+                None => self.again.push_back(run.queued),
+            }
+            return;
+        }
+        let Zygote::Ready(link) = &self.zygote else { return self.again.push_back(run.queued) };
+        if link.fork(Order::Run(fork), theirs.as_fd()).is_err() {
             self.again.push_back(run.queued);
             return self.lose_zygote("does not take orders");
         }
         self.runs.insert(token, run);
+    }
+
+    fn new_token(&mut self) -> u64 {
+        self.next_token += 1;
+        self.next_token
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(self.config.zygote_patience_ms)
+    }
+
+    /// Has the zygote fork a template. Until that has compiled the code, its runs do so themselves.
+    fn make_template(&mut self, code: Arc<[u8]>, nesting: u32) {
+        let pair = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+        let Ok((ours, theirs)) = pair else { return };
+        if rustix::io::ioctl_fionbio(&ours, true).is_err() {
+            return;
+        }
+        let token = self.new_token();
+        let Zygote::Ready(link) = &self.zygote else { return };
+        if link.fork(Order::Template { token }, theirs.as_fd()).is_ok() {
+            self.templates.insert(token, Template::new(code, nesting, ours, self.patience()));
+        }
+    }
+
+    /// Ends a template; its code gets no other. Runs that it did not fork yet come back by themselves.
+    fn lose_template(&mut self, token: u64, fault: &Fault) {
+        if self.templates.refuse(token) {
+            tracing::warn!(
+                fault = fault.0,
+                "a template of the sandbox is given up; its workflow is compiled in every run"
+            );
+        }
+    }
+
+    /// Starts again what a template was to fork and did not.
+    fn take_back_forsaken(&mut self) {
+        let forsaken = self.runs.iter().filter(|(_, run)| run.forsaken).map(|(token, _)| *token);
+        for token in forsaken.collect::<Vec<_>>() {
+            let Some(mut run) = self.runs.remove(&token) else { continue };
+            if let Origin::Template { template, .. } = run.origin {
+                self.lose_template(template, &Fault("forked no run"));
+            }
+            run.queued.lost += 1;
+            if run.queued.lost >= LOST_LIMIT {
+                run.finish(Duration::ZERO, 0);
+            } else {
+                self.again.push_back(run.queued);
+            }
+        }
     }
 
     fn enforce_deadlines(&mut self) {
@@ -170,6 +246,11 @@ impl Worker {
                 _ => hung = true,
             }
         }
+        let late =
+            self.templates.iter().find(|(_, template)| template.deadline.is_some_and(|deadline| deadline <= now));
+        if let Some((token, _)) = late {
+            self.lose_template(token, &Fault("takes too long"));
+        }
         if hung {
             self.lose_zygote("hangs");
         }
@@ -180,7 +261,7 @@ impl Worker {
         match &self.zygote {
             Zygote::Ready(_) => {}
             Zygote::Booting(_, since) => {
-                if now.duration_since(*since) > Duration::from_millis(self.config.zygote_patience_ms) {
+                if now.duration_since(*since) > self.patience() {
                     self.lose_zygote("did not load the engine in time");
                 }
             }
@@ -199,6 +280,7 @@ impl Worker {
         let pause = first.saturating_mul(1 << (self.failures - 1).min(16)).min(LONGEST_BACKOFF);
         tracing::error!(why, failures = self.failures, ?pause, "a sandbox zygote is lost; it is replaced");
         self.zygote = Zygote::Down(Instant::now() + pause);
+        self.templates.clear();
         if let Some(booted) = self.booted.take() {
             // Nobody listens any more when `Sandbox::start` gave up first.
             booted.send(Err(why.to_string())).ok();
@@ -242,13 +324,19 @@ impl Worker {
                         booted.send(Ok(())).ok();
                     }
                 }
-                (News::Forked { token }, pidfd) => {
+                (News::Forked { token, pid }, pidfd) => {
                     if let Some(run) = self.runs.get_mut(&token) {
                         run.start(pidfd);
+                    } else if let Some(template) = self.templates.get_mut(token) {
+                        match pidfd {
+                            Some(pidfd) => template.started(pid, pidfd),
+                            None => self.lose_template(token, &Fault("cannot be named")),
+                        }
                     }
                 }
                 (News::ForkFailed { token, errno }, _) => {
                     tracing::error!(errno, "a sandbox zygote cannot fork");
+                    self.lose_template(token, &Fault("cannot be forked"));
                     if let Some(mut run) = self.runs.remove(&token) {
                         run.end(Outcome::Crashed);
                         run.finish(Duration::ZERO, 0);
@@ -256,24 +344,49 @@ impl Worker {
                 }
                 (News::Reaped { token, cpu_us, peak_bytes }, _) => {
                     self.failures = 0;
-                    if let Some(mut run) = self.runs.remove(&token) {
-                        // It may have spoken its last words before we came to listen.
-                        run.drain(&mut self.chunk, &self.bell);
-                        run.finish(Duration::from_micros(cpu_us), peak_bytes);
+                    self.lose_template(token, &Fault("died"));
+                    self.finish(token, cpu_us, peak_bytes);
+                }
+                (News::Gone { pid, cpu_us, peak_bytes }, _) => {
+                    self.failures = 0;
+                    if let Some(token) = self.token_of(pid) {
+                        self.finish(token, cpu_us, peak_bytes);
                     }
                 }
             }
         }
     }
 
+    fn finish(&mut self, token: u64, cpu_us: u64, peak_bytes: u64) {
+        if let Some(mut run) = self.runs.remove(&token) {
+            // It may have spoken its last words before we came to listen.
+            run.drain(&mut self.chunk, &self.bell);
+            run.finish(Duration::from_micros(cpu_us), peak_bytes);
+        }
+    }
+
+    /// The run that is this process. The news of its end may be here before its first word was heard.
+    fn token_of(&mut self, pid: u32) -> Option<u64> {
+        let find =
+            |runs: &HashMap<u64, Run>| runs.iter().find(|(_, run)| run.pid == Some(pid)).map(|(token, _)| *token);
+        find(&self.runs).or_else(|| {
+            let unheard = self.runs.values_mut().filter(|run| run.pid.is_none() && run.origin != Origin::Zygote);
+            unheard.for_each(|run| {
+                run.read(&mut self.chunk, &self.bell);
+            });
+            find(&self.runs)
+        })
+    }
+
     /// Sleeps until something happens, and handles what the children and the zygote had to say.
     fn wait(&mut self) {
         let now = Instant::now();
-        let mut until = self.runs.values().map(|run| run.deadline).min();
+        let of_templates = self.templates.iter().filter_map(|(_, template)| template.deadline);
+        let mut until = self.runs.values().map(|run| run.deadline).chain(of_templates).min();
         match &self.zygote {
             Zygote::Down(then) => until = Some(until.map_or(*then, |until| until.min(*then))),
             Zygote::Booting(_, since) => {
-                let then = *since + Duration::from_millis(self.config.zygote_patience_ms) + Duration::from_millis(1);
+                let then = *since + self.patience() + Duration::from_millis(1);
                 until = Some(until.map_or(then, |until| until.min(then)));
             }
             Zygote::Ready(_) => {}
@@ -294,11 +407,21 @@ impl Worker {
             tokens.push(*token);
             fds.push(PollFd::from_borrowed_fd(run.fd(), wanted));
         }
+        let first_template = fds.len();
+        let mut templates = Vec::new();
+        for (token, template) in self.templates.iter() {
+            let Some((fd, writes)) = template.fd() else { continue };
+            templates.push(token);
+            fds.push(PollFd::from_borrowed_fd(fd, if writes { PollFlags::OUT } else { PollFlags::IN }));
+        }
         if poll(&mut fds, timeout.as_ref()).is_err() {
             // Interrupted: everything is looked at again.
             return;
         }
-        let mut ready = fds.iter().map(|fd| fd.revents());
+        let of_templates = fds.iter().skip(first_template).map(|fd| fd.revents());
+        let due = templates.into_iter().zip(of_templates).filter(|(_, events)| !events.is_empty());
+        let templates: Vec<u64> = due.map(|(token, _)| token).collect();
+        let mut ready = fds.iter().take(first_template).map(|fd| fd.revents());
         let rang = ready.next().is_some_and(|events| !events.is_empty());
         let zygote = zygote_fd.is_some() && ready.next().is_some_and(|events| !events.is_empty());
         let ready: Vec<PollFlags> = ready.collect();
@@ -317,6 +440,22 @@ impl Worker {
         }
         if zygote {
             self.hear_zygote();
+        }
+        for token in templates {
+            self.hear_template(token);
+        }
+    }
+
+    fn hear_template(&mut self, token: u64) {
+        let Some(template) = self.templates.get_mut(token) else { return };
+        let before = template.compiled();
+        match template.proceed() {
+            Ok(()) if template.compiled() && !before => {
+                template.weigh();
+                self.templates.make_room(token);
+            }
+            Ok(()) => {}
+            Err(fault) => self.lose_template(token, &fault),
         }
     }
 }
