@@ -83,7 +83,7 @@ pub async fn run(
 
     let sets = AcceptedSets::new();
     let governance = Governance::new(sets.clone());
-    let admission = Arc::new(SetAdmission::new(sets, config.network.aggregator));
+    let admission = Arc::new(SetAdmission::new(sets, config.network.aggregator).among(config.p2p.whitelist.clone()));
     let keypair = p2p::load_or_create(&config.state_dir)?;
     let (to_events, events) = mpsc::channel(EVENTS);
     let (network, service) = p2p::spawn(

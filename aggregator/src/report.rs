@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ditto_core::clock::{Slot, SlotSchedule};
-use ditto_core::{stage, store, telemetry};
+use ditto_core::{p2p, stage, store, telemetry};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -117,6 +117,8 @@ pub fn describe_all() {
     telemetry::describe();
     stage::describe();
     store::describe();
+    p2p::describe();
+    ditto_core::chain::describe();
     describe();
 }
 

@@ -5,7 +5,7 @@
 //! the submitter that the network names. What the accepted sets are is in [`AcceptedSets`], which whoever follows the
 //! chain replaces; afterwards call [`crate::p2p::Network::recheck`], so that those who left are let go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use alloy::primitives::{Address, B256};
@@ -28,6 +28,8 @@ pub struct Accepted {
     sets: Vec<Arc<OperatorSet>>,
     /// By the key's compressed bytes, so that a peer's key is looked up before anything is computed.
     keys: HashMap<[u8; 96], (Address, PublicKey)>,
+    /// Delegated signers and their controllers: who may stand by for the aggregator.
+    signers: HashMap<Address, Address>,
 }
 
 impl AcceptedSets {
@@ -44,12 +46,13 @@ impl AcceptedSets {
         if same {
             return false;
         }
-        let mut keys = HashMap::new();
+        let (mut keys, mut signers) = (HashMap::new(), HashMap::new());
         // The current set last, so that its word goes where a member stands in both.
         for member in sets.iter().rev().flat_map(|set| &set.members).filter(|member| member.power > 0) {
             keys.insert(member.key.to_bytes(), (member.controller, member.key));
+            signers.insert(member.signer, member.controller);
         }
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Accepted { sets, keys });
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Accepted { sets, keys, signers });
         true
     }
 
@@ -87,32 +90,53 @@ fn same_set(a: &Arc<OperatorSet>, b: &Arc<OperatorSet>) -> bool {
 pub struct SetAdmission {
     sets: AcceptedSets,
     submitter: Address,
+    /// Those admitted, by their controllers; nothing: everybody who is registered.
+    whitelist: Option<Arc<HashSet<Address>>>,
 }
 
 impl SetAdmission {
     /// Admission by these sets, and of this submitter ([`crate::network::NetworkConfig::aggregator`]).
     #[must_use]
     pub fn new(sets: AcceptedSets, submitter: Address) -> Self {
-        Self { sets, submitter }
+        Self { sets, submitter, whitelist: None }
+    }
+
+    /// The same, of operators on governance's list only; without a list the network is permissionless.
+    #[must_use]
+    pub fn among(mut self, whitelist: Option<Vec<Address>>) -> Self {
+        self.whitelist = whitelist.map(|listed| Arc::new(listed.into_iter().collect()));
+        self
+    }
+
+    fn on_the_list(&self, controller: Address) -> Result<(), Refusal> {
+        let listed = self.whitelist.as_ref().is_none_or(|listed| listed.contains(&controller));
+        if listed { Ok(()) } else { Err(Refusal::NotWhitelisted) }
     }
 
     fn admit_operator(&self, claim: &Claim) -> Result<Role, Refusal> {
         let bytes: [u8; 96] = claim.key.as_slice().try_into().map_err(|_| Refusal::Malformed)?;
         let (controller, key) = *self.sets.get().keys.get(&bytes).ok_or(Refusal::UnknownKey)?;
+        self.on_the_list(controller)?;
         let signature: &[u8; 96] = claim.signature.as_slice().try_into().map_err(|_| Refusal::BadSignature)?;
         let signed = Signature::from_bytes(signature).is_some_and(|s| s.verify(&key, &claim.binding, Purpose::Peer));
         if signed { Ok(Role::Operator(controller.into_array())) } else { Err(Refusal::BadSignature) }
     }
 
     fn admit_submitter(&self, claim: &Claim) -> Result<Role, Refusal> {
-        if claim.key != self.submitter.as_slice() {
-            return Err(Refusal::UnknownKey);
-        }
+        let address = Address::try_from(claim.key.as_slice()).map_err(|_| Refusal::Malformed)?;
+        let role = if address == self.submitter {
+            Role::Aggregator(address.into_array())
+        } else {
+            // An operator's delegated signer may submit when the aggregator does not.
+            let controller = *self.sets.get().signers.get(&address).ok_or(Refusal::UnknownKey)?;
+            self.on_the_list(controller)?;
+            Role::Standby(address.into_array())
+        };
         let signature: &[u8; 65] = claim.signature.as_slice().try_into().map_err(|_| Refusal::BadSignature)?;
-        if recover(signature, B256::from(claim.binding)) != Some(self.submitter) {
+        if recover(signature, B256::from(claim.binding)) != Some(address) {
             return Err(Refusal::BadSignature);
         }
-        Ok(Role::Aggregator(self.submitter.into_array()))
+        Ok(role)
     }
 }
 
@@ -203,6 +227,37 @@ mod tests {
             binding: DIGEST,
             signature: identity.sign_binding(DIGEST),
         }
+    }
+
+    #[test]
+    fn a_delegated_signer_stands_by_and_a_whitelist_admits_the_listed_only() {
+        let (submitter, signer) = (PrivateKeySigner::random(), PrivateKeySigner::random());
+        let member = |seed: u8, signer: Address| Member {
+            controller: Address::with_last_byte(seed),
+            signer,
+            power: 5,
+            key: secret(seed).public(),
+        };
+        let members = vec![member(1, signer.address()), member(2, Address::with_last_byte(2))];
+        let sets = AcceptedSets::new();
+        sets.replace(vec![Arc::new(OperatorSet::new(1, members, B256::ZERO))]);
+        let open = SetAdmission::new(sets.clone(), submitter.address());
+        let standby = claim(&SubmitterIdentity::new(signer.clone()));
+        assert_eq!(open.admit(&standby), Ok(Role::Standby(signer.address().into_array())));
+        let mut forged = standby.clone();
+        forged.signature = SubmitterIdentity::new(submitter.clone()).sign_binding(DIGEST);
+        assert_eq!(open.admit(&forged), Err(Refusal::BadSignature));
+        let stranger = claim(&SubmitterIdentity::new(PrivateKeySigner::random()));
+        assert_eq!(open.admit(&stranger), Err(Refusal::UnknownKey));
+
+        let listed = open.clone().among(Some(vec![Address::with_last_byte(2)]));
+        let (first, second) = (claim(&ConsensusIdentity::new(secret(1))), claim(&ConsensusIdentity::new(secret(2))));
+        assert!(open.admit(&first).is_ok() && open.admit(&second).is_ok(), "permissionless");
+        assert_eq!(listed.admit(&first), Err(Refusal::NotWhitelisted));
+        assert!(listed.admit(&second).is_ok());
+        assert_eq!(listed.admit(&standby), Err(Refusal::NotWhitelisted), "its operator is not listed");
+        assert!(listed.admit(&claim(&SubmitterIdentity::new(submitter))).is_ok(), "the aggregator is the network's");
+        assert!(open.among(None).admit(&first).is_ok());
     }
 
     #[test]

@@ -88,7 +88,8 @@ mod p2p {
         let (network, task) =
             spawn(config, name, 31337, keypair, Arc::new(Key(key)), set, sender, stop.clone()).unwrap();
         let mut listening = network.watch_listen_addresses();
-        let addresses = listening.wait_for(|addresses| addresses.len() == wanted).await.unwrap().to_vec();
+        let addresses = tokio::time::timeout(PATIENCE, listening.wait_for(|addresses| addresses.len() == wanted)).await;
+        let addresses = addresses.expect("it listens").unwrap().to_vec();
         Node { network, events, addresses, stop, task: Some(task) }
     }
 
@@ -119,9 +120,12 @@ mod p2p {
 
         async fn publish(&self, bytes: &[u8]) {
             // Admitted is not yet subscribed; the two arrive on different streams.
-            while self.network.publish(Topic::Proposals, bytes.to_vec()).await == Err(PublishError::NoPeers) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            let published = async {
+                while self.network.publish(Topic::Proposals, bytes.to_vec()).await == Err(PublishError::NoPeers) {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, published).await.expect("somebody listens");
         }
 
         /// The next gossiped message; other events are passed over.
@@ -322,13 +326,16 @@ mod p2p {
         let set = Set::of(&[1, 2]);
         let nodes = whole_network(&[1, 2], &set).await;
         let (aggregator, one) = (&nodes[0], &nodes[1]);
+        let banned = std::time::Instant::now();
         aggregator.network.ban(one.network.local_peer_id(), Duration::from_secs(4), "test");
         aggregator.has_peers(1).await;
         let disguised = start(1, &set, &aggregator.addresses).await;
         // Operator 2 has banned nobody: it still hears both.
         nodes[2].has_peers(2).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(aggregator.network.peers().len(), 1);
+        let peers = aggregator.network.peers().len();
+        // On a machine so slow that the ban is over by now, nothing is seen of it.
+        assert!(peers == 1 || banned.elapsed() >= Duration::from_secs(4), "{peers} peers");
         assert_eq!(disguised.network.send_vote(b"vote".to_vec()).await, Err(SendError::NotConnected));
         // Over, it may come back, under both ids.
         aggregator.has_peers(3).await;

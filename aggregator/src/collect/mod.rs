@@ -108,7 +108,7 @@ impl Actor for Collect {
                 // An aggregator does not vote; as nobody's controller it is an impostor.
                 let came = match role {
                     Role::Operator(address) => Came::Directly(Address::from(address)),
-                    Role::Aggregator(_) => Came::Directly(Address::ZERO),
+                    Role::Aggregator(_) | Role::Standby(_) => Came::Directly(Address::ZERO),
                 };
                 match self.on_vote(&bytes, came, from).await {
                     Ok(()) => {

@@ -11,7 +11,7 @@ use libp2p::PeerId;
 const VERSION: u8 = 1;
 /// Largest claim: the parts are bounded one by one, this bounds the frame.
 pub(super) const MAX_CLAIM_BYTES: usize = 1024;
-const MAX_NETWORK_NAME: usize = 64;
+pub(super) const MAX_NETWORK_NAME: usize = 64;
 const MAX_KEY: usize = 256;
 const MAX_SIGNATURE: usize = 256;
 
@@ -54,6 +54,8 @@ pub enum Role {
     Operator([u8; 20]),
     /// The stand-alone aggregator.
     Aggregator([u8; 20]),
+    /// An operator's node that stands by for the aggregator: it collects the same votes.
+    Standby([u8; 20]),
 }
 
 impl Role {
@@ -61,14 +63,20 @@ impl Role {
     #[must_use]
     pub fn address(&self) -> [u8; 20] {
         match self {
-            Self::Operator(address) | Self::Aggregator(address) => *address,
+            Self::Operator(address) | Self::Aggregator(address) | Self::Standby(address) => *address,
         }
     }
 
-    /// True for an aggregator.
+    /// True for the aggregator.
     #[must_use]
     pub fn is_aggregator(&self) -> bool {
         matches!(self, Self::Aggregator(_))
+    }
+
+    /// Does it collect votes?
+    #[must_use]
+    pub fn collects(&self) -> bool {
+        matches!(self, Self::Aggregator(_) | Self::Standby(_))
     }
 }
 
@@ -77,6 +85,7 @@ impl fmt::Display for Role {
         let (name, address) = match self {
             Self::Operator(address) => ("operator", address),
             Self::Aggregator(address) => ("aggregator", address),
+            Self::Standby(address) => ("standby", address),
         };
         write!(f, "{name} {}", alloy::primitives::Address::from(*address))
     }

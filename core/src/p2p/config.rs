@@ -17,6 +17,10 @@ pub struct P2pConfig {
     pub external: Vec<Multiaddr>,
     /// Nodes to dial, again and again until they answer: the aggregator. May end in `/p2p/<peer id>`, which pins the key.
     pub bootstrap: Vec<Multiaddr>,
+    /// A whitelisted network: the operators that are admitted, by their controllers' addresses, as governance lists them.
+    /// Without it the network is permissionless: every operator of the set is admitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whitelist: Option<Vec<alloy::primitives::Address>>,
     /// Largest payload, gossiped or direct, in bytes.
     pub max_message_bytes: usize,
     /// Admitted peers held at once.
@@ -61,6 +65,7 @@ impl Default for P2pConfig {
                 .collect(),
             external: Vec::new(),
             bootstrap: Vec::new(),
+            whitelist: None,
             max_message_bytes: 256 * 1024,
             max_peers: 128,
             max_unauthenticated: 64,

@@ -32,7 +32,7 @@ const ENVELOPE_BYTES: usize = 4 * 1024;
 /// Where an unadmitted peer stands: it gets no publications, no gossip about messages and no place in a mesh, yet its
 /// subscriptions are still heard (below the grey list they would not be, and it would stay unreachable when admitted).
 const UNADMITTED: f64 = -60.0;
-const THRESHOLDS: PeerScoreThresholds = PeerScoreThresholds {
+pub(super) const THRESHOLDS: PeerScoreThresholds = PeerScoreThresholds {
     gossip_threshold: -10.0,
     publish_threshold: -50.0,
     graylist_threshold: -80.0,

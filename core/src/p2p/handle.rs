@@ -165,7 +165,8 @@ impl Network {
         answer.await.map_err(|_| PublishError::Closed)?
     }
 
-    /// Sends a vote to every connected aggregator; returns as soon as one has it.
+    /// Sends a vote to the aggregator and to everybody who stands by for it; returns as soon as the aggregator has it, with
+    /// an error when it does not (a standby may have it then).
     pub async fn send_vote(&self, bytes: Vec<u8>) -> Result<VoteReceipt, SendError> {
         self.vote(None, bytes).await
     }

@@ -29,6 +29,7 @@ mod behaviour;
 mod book;
 mod codec;
 mod config;
+mod describe;
 mod gossip;
 mod handle;
 #[doc(hidden)]
@@ -43,6 +44,7 @@ mod vote;
 
 pub use auth::{Admission, Claim, ClaimKind, Identity, Refusal, Role, binding_digest};
 pub use config::{ConfigError, P2pConfig};
+pub use describe::describe;
 pub use gossip::{Acceptance, MessageToken, Topic};
 pub use handle::{Event, Network, PeerInfo, PublishError, SendError, Transport};
 pub use keyfile::{KeyFileError, load_or_create};

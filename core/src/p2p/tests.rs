@@ -75,7 +75,8 @@ async fn node(config: P2pConfig, key: u8, bootstrap: Vec<Multiaddr>) -> Node {
     let (network, _) =
         spawn(config, "test", 7, keypair, Arc::new(Key(key)), Arc::new(Below100), sender, stop.clone()).unwrap();
     let mut listening = network.watch_listen_addresses();
-    let address = listening.wait_for(|addresses| !addresses.is_empty()).await.unwrap()[0].clone();
+    let listens = tokio::time::timeout(PATIENCE, listening.wait_for(|addresses| !addresses.is_empty())).await;
+    let address = listens.expect("it listens").unwrap()[0].clone();
     Node { network, events, address, stop }
 }
 
@@ -160,9 +161,12 @@ async fn a_stranger_is_not_heard_and_cannot_censor_by_being_first() {
     let honest = node(config(), 2, vec![target.address.clone()]).await;
     let mut peers = honest.network.watch_peers();
     tokio::time::timeout(PATIENCE, peers.wait_for(|peers| peers.len() == 1)).await.unwrap().unwrap();
-    while honest.network.publish(Topic::Proposals, b"proposal".to_vec()).await == Err(PublishError::NoPeers) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let published = async {
+        while honest.network.publish(Topic::Proposals, b"proposal".to_vec()).await == Err(PublishError::NoPeers) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, published).await.expect("the target listens");
     // The first gossip delivered is the honest peer's, though the stranger had sent the same bytes before.
     assert_eq!(next_gossip(&mut target).await, b"proposal");
     let mut peers = target.network.watch_peers();
@@ -274,4 +278,91 @@ async fn rejected_gossip_silences_its_sender() {
         }
     }
     assert!((1..20).contains(&heard), "heard {heard} of 50");
+}
+
+/// Two swarms that have admitted each other, connected.
+async fn friends() -> (Swarm<Behaviour>, Swarm<Behaviour>) {
+    let swarm = || behaviour::build(&config(), &realm(), Keypair::generate_ed25519()).unwrap();
+    let (mut one, mut two) = (swarm(), swarm());
+    two.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+    let at = until(&mut two, |event| match event {
+        SwarmEvent::NewListenAddr { address, .. } => Some(address),
+        _ => None,
+    })
+    .await;
+    one.dial(at).unwrap();
+    (one, two)
+}
+
+/// Drives both for a while, answering every gossiped message with this verdict; counts what the second one heard.
+async fn together(
+    one: &mut Swarm<Behaviour>,
+    two: &mut Swarm<Behaviour>,
+    length: Duration,
+    verdict: Acceptance,
+) -> usize {
+    let mut heard = 0;
+    let end = tokio::time::Instant::now() + length;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep_until(end) => return heard,
+            _ = one.select_next_some() => {}
+            event = two.select_next_some() => {
+                if let SwarmEvent::Behaviour(BehaviourEvent::Gossip(libp2p::gossipsub::Event::Message {
+                    propagation_source, message_id, ..
+                })) = event {
+                    heard += 1;
+                    two.behaviour_mut().gossip.report_message_validation_result(
+                        &message_id, &propagation_source, verdict.into(),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// In most slots a peer has nothing to say on a topic, and often what it says is known or late: neither may cost it its
+/// place. What is provably bad does.
+#[tokio::test]
+async fn honest_peers_on_quiet_topics_keep_their_score() {
+    let (mut one, mut two) = friends().await;
+    // Several heartbeats of silence, long enough for every delivery window to pass.
+    together(&mut one, &mut two, Duration::from_secs(4), Acceptance::Accept).await;
+    let (first, second) = (*one.local_peer_id(), *two.local_peer_id());
+    let score = |swarm: &Swarm<Behaviour>, of: &PeerId| swarm.behaviour().gossip.peer_score(of).expect("it is scored");
+    assert!(score(&two, &first) >= 0.0, "silence cost {}", score(&two, &first));
+    assert!(score(&one, &second) >= 0.0, "silence cost {}", score(&one, &second));
+    let topic = Topic::Votes.name(&realm());
+    for round in 0..30u8 {
+        one.behaviour_mut().gossip.publish(topic.clone(), vec![round; 40]).unwrap();
+    }
+    let heard = together(&mut one, &mut two, Duration::from_secs(2), Acceptance::Ignore).await;
+    assert_eq!(heard, 30);
+    assert!(score(&two, &first) >= 0.0, "what was ignored cost {}", score(&two, &first));
+    for round in 0..5u8 {
+        one.behaviour_mut().gossip.publish(topic.clone(), vec![round; 41]).unwrap();
+    }
+    let heard = together(&mut one, &mut two, Duration::from_secs(2), Acceptance::Reject).await;
+    assert!(heard > 0);
+    assert!(score(&two, &first) < gossip_threshold(), "what was rejected cost only {}", score(&two, &first));
+}
+
+fn gossip_threshold() -> f64 {
+    super::gossip::THRESHOLDS.gossip_threshold
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_listened_on_is_told_with_its_reason() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let config = P2pConfig { listen: vec![format!("/ip4/127.0.0.1/tcp/{port}").parse().unwrap()], ..config() };
+    let (sender, _events) = mpsc::channel(1);
+    let start = |config: P2pConfig, name: &str| {
+        let keys = (Keypair::generate_ed25519(), Arc::new(Key(1)), Arc::new(Below100));
+        spawn(config, name, 7, keys.0, keys.1, keys.2, sender.clone(), CancellationToken::new()).map(|_| ())
+    };
+    let error = start(config.clone(), "test").unwrap_err().to_string();
+    assert!(error.to_lowercase().contains("in use"), "{error}");
+    let error = start(config, &"x".repeat(65)).unwrap_err().to_string();
+    assert!(error.contains("1 to 55 bytes") && error.contains("65 bytes long"), "{error}");
 }

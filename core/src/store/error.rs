@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::StoreIdentity;
+use super::{Distrust, StoreIdentity};
 
 /// Why a store was not opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,20 @@ pub enum StoreError {
     NotOurs {
         /// The file.
         path: PathBuf,
+    },
+    /// There is one already.
+    #[error("{} is there already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The store and the marks beside it do not agree.
+    #[error("{}: {why}", path.display())]
+    Distrusted {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: Distrust,
     },
     /// Another process has it open.
     #[error("{} is in use by another process: two processes with one key would contradict each other", path.display())]

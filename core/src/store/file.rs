@@ -6,11 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use std::sync::{Mutex, PoisonError};
+
 use redb::{
-    Database, DatabaseError, Durability, Key, ReadTransaction, ReadableDatabase, StorageError, TableDefinition,
-    TableError, Value, WriteTransaction,
+    Builder, Database, DatabaseError, Durability, Key, ReadTransaction, ReadableDatabase, StorageBackend, StorageError,
+    TableDefinition, TableError, Value, WriteTransaction,
 };
 
+use super::witness::{Distrust, Found, Marks, MarksFile, Witness};
 use super::{StoreError, StoreIdentity};
 
 /// An open store.
@@ -19,6 +22,8 @@ pub struct Store {
     identity: StoreIdentity,
     database: Database,
     new: bool,
+    /// Held from before a commit until its marks are written.
+    witness: Option<Mutex<Witness>>,
 }
 
 impl Store {
@@ -37,6 +42,105 @@ impl Store {
                 None => Self::existing(path, identity),
             },
             Err(cause) => Err(StoreError::File { action: "look for", path, cause }),
+        }
+    }
+
+    /// Opens a store that is watched by marks beside it, which notice when it is gone, another one, or an older state of
+    /// itself; see [`super::Distrust`]. Never makes one.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and when store and marks do not agree.
+    pub fn open_witnessed(path: impl Into<PathBuf>, identity: &StoreIdentity) -> Result<Self, StoreError> {
+        let path = path.into();
+        let found = match fs::symlink_metadata(&path) {
+            Ok(_) => Some(Self::existing(path.clone(), identity)?),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(cause) => return Err(StoreError::File { action: "look for", path, cause }),
+        };
+        let marks = MarksFile::beside(&path);
+        let at = marks.path().to_owned();
+        let failed = |cause| StoreError::File { action: "read the marks", path: at, cause };
+        Self::watched(path, found, Box::new(marks), failed)
+    }
+
+    /// Makes a store with marks beside it. `within` writes what it holds from the beginning.
+    ///
+    /// # Errors
+    /// When there is a store, or marks of one that held something: they must be moved away first.
+    pub fn create_witnessed(
+        path: impl Into<PathBuf>,
+        identity: &StoreIdentity,
+        within: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+    ) -> Result<Self, StoreError> {
+        let path = path.into();
+        match Self::open_witnessed(&path, identity) {
+            Ok(_) => return Err(StoreError::Exists { path }),
+            Err(StoreError::Distrusted { why: Distrust::Absent, .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let directory = directory_of(&path);
+        fs::create_dir_all(directory).map_err(|cause| StoreError::File {
+            action: "make the directory",
+            path: directory.to_owned(),
+            cause,
+        })?;
+        let marks = MarksFile::beside(&path);
+        let at = marks.path().to_owned();
+        let witness = Witness::create(Box::new(marks), rand::random())
+            .map_err(|cause| StoreError::File { action: "write the marks", path: at, cause })?;
+        let Some(mut store) = Self::create(&path, identity)? else { return Err(StoreError::Exists { path }) };
+        store.witness = Some(Mutex::new(witness));
+        store.write(within)?;
+        Ok(store)
+    }
+
+    /// A witnessed store on storage of another kind: for crashes that are simulated. Made when the storage is empty.
+    ///
+    /// # Errors
+    /// As [`Store::open_witnessed`].
+    pub fn open_witnessed_on(
+        storage: impl StorageBackend,
+        mut marks: Box<dyn Marks>,
+        identity: &StoreIdentity,
+        cache_bytes: usize,
+    ) -> Result<Self, StoreError> {
+        let path = PathBuf::from("(simulated)");
+        let mut builder = Builder::new();
+        builder.set_cache_size(cache_bytes);
+        let failed = |cause| StoreError::File { action: "use the marks of", path: "(simulated)".into(), cause };
+        let empty = storage.len().map_err(failed)? == 0;
+        if empty && marks.read().map_err(failed)?.is_empty() {
+            let witness = Witness::create(marks, rand::random()).map_err(failed)?;
+            let database = builder.create_with_backend(storage).map_err(|cause| from_open(&path, cause))?;
+            let witness = Some(Mutex::new(witness));
+            let store = Self { path, identity: identity.clone(), database, new: true, witness };
+            store.write(|tx| identity.write(tx))?;
+            return Ok(store);
+        }
+        let found = if empty {
+            None
+        } else {
+            let opened = catch_unwind(AssertUnwindSafe(|| {
+                let database = builder.create_with_backend(storage).map_err(|cause| from_open(&path, cause))?;
+                checked(&path, database)
+            }));
+            Some(Self::of(path.clone(), identity, opened)?)
+        };
+        Self::watched(path, found, marks, failed)
+    }
+
+    fn watched(
+        path: PathBuf,
+        found: Option<Self>,
+        marks: Box<dyn Marks>,
+        failed: impl FnOnce(std::io::Error) -> StoreError,
+    ) -> Result<Self, StoreError> {
+        let says = found.as_ref().map(|store| store.read(Found::read)).transpose()?;
+        let witness = Witness::open(marks, says).map_err(failed)?;
+        match (found, witness) {
+            (Some(store), Ok(witness)) => Ok(Self { witness: Some(Mutex::new(witness)), ..store }),
+            (_, Err(why)) => Err(StoreError::Distrusted { path, why }),
+            (None, Ok(_)) => Err(StoreError::Distrusted { path, why: Distrust::Absent }),
         }
     }
 
@@ -96,7 +200,7 @@ impl Store {
         let run = || -> Result<R, redb::Error> {
             let tx = durable(&self.database)?;
             let answer = write(&tx)?;
-            tx.commit()?;
+            self.commit(tx)?;
             Ok(answer)
         };
         run().map_err(|cause| self.failed("write to", cause))
@@ -104,6 +208,16 @@ impl Store {
 
     pub(super) fn begin(&self) -> Result<WriteTransaction, redb::Error> {
         durable(&self.database)
+    }
+
+    /// Commits; when this returns, the change and the marks are on the disk.
+    pub(super) fn commit(&self, tx: WriteTransaction) -> Result<(), redb::Error> {
+        let Some(witness) = &self.witness else { return Ok(tx.commit()?) };
+        // A writer that panicked in between left the marks at most one behind, which is made up for here.
+        let mut witness = witness.lock().unwrap_or_else(PoisonError::into_inner);
+        witness.count(&tx)?;
+        tx.commit()?;
+        witness.committed()
     }
 
     pub(super) fn failed(&self, action: &'static str, cause: redb::Error) -> StoreError {
@@ -117,10 +231,7 @@ impl Store {
             let path = path.to_owned();
             move |cause| StoreError::File { action, path, cause }
         };
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let directory = directory_of(path);
         fs::create_dir_all(directory).map_err(at("make the directory", directory))?;
         let mut draft = path.as_os_str().to_owned();
         draft.push(format!(".new-{}", std::process::id()));
@@ -128,7 +239,7 @@ impl Store {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&draft);
         let file = file.map_err(at("make", &draft))?;
         let database = Database::builder().create_file(file).map_err(|cause| from_open(&draft, cause))?;
-        let store = Self { path: path.to_owned(), identity: identity.clone(), database, new: true };
+        let store = Self { path: path.to_owned(), identity: identity.clone(), database, new: true, witness: None };
         store.write(|tx| identity.write(tx))?;
         // A link, unlike a rename, does not replace what another process may have put there.
         let linked = fs::hard_link(&draft, path);
@@ -144,6 +255,15 @@ impl Store {
     fn existing(path: PathBuf, identity: &StoreIdentity) -> Result<Self, StoreError> {
         // redb checks sums, but a file that was tampered with can still break its assumptions, and it panics then.
         let opened = catch_unwind(AssertUnwindSafe(|| open_checked(&path)));
+        Self::of(path, identity, opened)
+    }
+
+    /// What was opened, if it is what it should be.
+    fn of(
+        path: PathBuf,
+        identity: &StoreIdentity,
+        opened: std::thread::Result<Result<(Database, Option<StoreIdentity>), StoreError>>,
+    ) -> Result<Self, StoreError> {
         let (database, found) = opened
             .unwrap_or_else(|_payload| Err(StoreError::Damaged { path: path.clone(), cause: "unreadable".into() }))?;
         let expected = Box::new(identity.clone());
@@ -158,7 +278,7 @@ impl Store {
             Some(found) if found.schema < identity.schema => {
                 Err(StoreError::Older { path, found: found.into(), expected })
             }
-            Some(found) => Ok(Self { path, identity: found, database, new: false }),
+            Some(found) => Ok(Self { path, identity: found, database, new: false, witness: None }),
         }
     }
 }
@@ -166,6 +286,13 @@ impl Store {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("path", &self.path).field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 
@@ -179,7 +306,10 @@ fn durable(database: &Database) -> Result<WriteTransaction, redb::Error> {
 }
 
 fn open_checked(path: &Path) -> Result<(Database, Option<StoreIdentity>), StoreError> {
-    let mut database = Database::builder().open(path).map_err(|cause| from_open(path, cause))?;
+    checked(path, Database::builder().open(path).map_err(|cause| from_open(path, cause))?)
+}
+
+fn checked(path: &Path, mut database: Database) -> Result<(Database, Option<StoreIdentity>), StoreError> {
     let intact = database.check_integrity().map_err(|cause| from_open(path, cause))?;
     if !intact {
         tracing::warn!(path = %path.display(), "the store was closed uncleanly; it is repaired");

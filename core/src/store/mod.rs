@@ -15,10 +15,13 @@
 //! - A change is written whole or not at all, and a change that fails takes no neighbour with it.
 //! - A file that exists is never started over: an empty, truncated or damaged one is an error that names it.
 //! - One process at a time.
+//! - A *witnessed* store ([`Store::open_witnessed`]) that is gone, another one, or an older state of itself is noticed by the
+//!   marks beside it ([`Distrust`]) and refused.
 
 mod error;
 mod file;
 mod identity;
+mod witness;
 mod writer;
 
 pub use error::StoreError;
@@ -28,4 +31,5 @@ pub use identity::StoreIdentity;
 pub use redb::{
     self, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
 };
+pub use witness::{Distrust, Marks};
 pub use writer::{Writer, WriterConfig, describe};

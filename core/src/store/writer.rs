@@ -216,8 +216,8 @@ fn write_group(store: &Store, group: &mut Vec<Box<dyn Change>>, meter: &Meter) {
             continue;
         }
         let began = Instant::now();
-        if let Err(cause) = tx.commit() {
-            return fail(store, group, &cause.into(), meter);
+        if let Err(cause) = store.commit(tx) {
+            return fail(store, group, &cause, meter);
         }
         meter.commit.record(began.elapsed().as_secs_f64());
         #[allow(clippy::cast_precision_loss)] // groups are small

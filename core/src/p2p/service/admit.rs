@@ -224,9 +224,10 @@ impl Service {
 
     pub(super) fn publish_snapshot(&self) {
         let peers = snapshot(self.peers.iter());
-        let aggregators = peers.iter().filter(|peer| peer.role.is_aggregator()).count();
-        metrics::gauge!("ditto_p2p_peers", "role" => "aggregator").set(aggregators as f64);
-        metrics::gauge!("ditto_p2p_peers", "role" => "operator").set((peers.len() - aggregators) as f64);
+        let of = |wanted: fn(&Role) -> bool| peers.iter().filter(|peer| wanted(&peer.role)).count() as f64;
+        metrics::gauge!("ditto_p2p_peers", "role" => "aggregator").set(of(Role::is_aggregator));
+        metrics::gauge!("ditto_p2p_peers", "role" => "standby").set(of(|role| matches!(role, Role::Standby(_))));
+        metrics::gauge!("ditto_p2p_peers", "role" => "operator").set(of(|role| matches!(role, Role::Operator(_))));
         self.snapshot.send_replace(peers);
     }
 }

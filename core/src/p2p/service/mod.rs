@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use self::admit::Judgement;
 use self::table::Peer;
 use self::traffic::VotesOut;
-use super::auth::{Admission, Identity, Realm};
+use super::auth::{Admission, Identity, MAX_NETWORK_NAME, Realm};
 use super::behaviour::{self, Behaviour, BehaviourEvent};
 use super::book::{Book, split_peer};
 use super::config::{ConfigError, P2pConfig};
@@ -47,7 +47,10 @@ pub enum P2pError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The network's name cannot be part of a topic and a claim.
-    #[error("network name {0:?}: choose 1 to 64 bytes, equal on all nodes")]
+    #[error(
+        "the network's realm is {0:?}, {len} bytes long, and may have {MAX_NETWORK_NAME}: its last 9 name the rules, so choose a \
+         `network.name` of 1 to 55 bytes, equal on all nodes", len = .0.len()
+    )]
     NetworkName(String),
     /// The node's identity gave a key or signature of impossible size.
     #[error("the node's consensus key or its signature has an impossible size")]
@@ -105,6 +108,7 @@ pub fn spawn(
     shutdown: CancellationToken,
 ) -> Result<(Network, JoinHandle<()>), P2pError> {
     config.validate()?;
+    super::describe();
     let realm = Realm { network: network_name.to_owned(), chain_id };
     if !realm.is_valid() {
         return Err(P2pError::NetworkName(realm.network));
@@ -113,8 +117,7 @@ pub fn spawn(
     let claim = realm.own_claim(&local, identity.as_ref()).ok_or(P2pError::Identity)?;
     let mut swarm = behaviour::build(&config, &realm, keypair).map_err(|error| P2pError::Start(error.to_string()))?;
     for address in &config.listen {
-        let listen =
-            |error: &dyn std::error::Error| P2pError::Listen { address: address.clone(), reason: error.to_string() };
+        let listen = |error: &dyn std::error::Error| P2pError::Listen { address: address.clone(), reason: told(error) };
         swarm.listen_on(address.clone()).map_err(|error| listen(&error))?;
     }
     for address in &config.external {
@@ -157,6 +160,19 @@ pub fn spawn(
         shutdown,
     };
     Ok((network, tokio::spawn(service.run())))
+}
+
+/// An error and what is behind it; libp2p's outermost errors say nothing by themselves.
+fn told(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let mut said: Vec<String> = Vec::new();
+    for text in chain.map(ToString::to_string).map(|text| text.trim().trim_end_matches(':').to_owned()) {
+        // Many repeat what is behind them.
+        if !text.is_empty() && !said.iter().any(|before| before.contains(&text)) {
+            said.push(text);
+        }
+    }
+    if said.is_empty() { "for a reason that the system does not name".to_owned() } else { said.join(": ") }
 }
 
 impl Service {

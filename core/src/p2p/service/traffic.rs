@@ -33,12 +33,18 @@ struct Call {
     reply: oneshot::Sender<Result<VoteReceipt, SendError>>,
     /// Requests not yet answered.
     open: usize,
+    /// It goes to everybody who collects, and only the aggregator's word counts: who has it besides could keep it.
+    everybody: bool,
+    /// Why it failed so far.
+    failed: Option<SendError>,
 }
 
 #[derive(Debug)]
 struct Request {
     call: u64,
     peer: PeerId,
+    /// Its receiver is the network's aggregator.
+    named: bool,
     since: Instant,
 }
 
@@ -177,7 +183,7 @@ impl Service {
         }
         let wanted = |peer: &Peer| match (peer.partner(), to) {
             (Some(role), Some(address)) => role.address() == address,
-            (Some(role), None) => role.is_aggregator(),
+            (Some(role), None) => role.collects(),
             (None, _) => false,
         };
         let targets: Vec<_> =
@@ -193,13 +199,16 @@ impl Service {
         }
         let call = self.votes_out.next;
         self.votes_out.next = call.wrapping_add(1);
-        self.votes_out.calls.insert(call, Call { reply, open: targets.len() });
+        let open = targets.len();
+        self.votes_out.calls.insert(call, Call { reply, open, everybody: to.is_none(), failed: None });
         for peer in targets {
             let id = self.swarm.behaviour_mut().votes.send_request(&peer, bytes.clone());
-            self.votes_out.requests.insert(id, Request { call, peer, since: Instant::now() });
+            let mut named = false;
             if let Some(entry) = self.peers.get_mut(&peer) {
                 entry.votes_out += 1;
+                named = entry.role.is_some_and(|role| role.is_aggregator());
             }
+            self.votes_out.requests.insert(id, Request { call, peer, named, since: Instant::now() });
         }
     }
 
@@ -219,13 +228,25 @@ impl Service {
 
     /// One request is answered; the call is when one receiver has the vote, or none is left to hope for.
     fn vote_done(&mut self, id: OutboundRequestId, outcome: Result<VoteReceipt, SendError>) {
-        let Some(Request { call: number, peer, since }) = self.votes_out.requests.remove(&id) else { return };
+        let Some(Request { call: number, peer, named, since }) = self.votes_out.requests.remove(&id) else { return };
         if let Some(entry) = self.peers.get_mut(&peer) {
             entry.votes_out = entry.votes_out.saturating_sub(1);
         }
         metrics::histogram!("ditto_p2p_vote_round_trip_seconds").record(since.elapsed().as_secs_f64());
         let Some(call) = self.votes_out.calls.get_mut(&number) else { return };
         call.open -= 1;
+        let counts = named || !call.everybody;
+        let outcome = match outcome {
+            Ok(receipt) if counts => Ok(receipt),
+            // A standby has it; the aggregator may not.
+            Ok(_) => Err(call.failed.clone().unwrap_or(SendError::NotConnected)),
+            Err(error) => {
+                if counts {
+                    call.failed = Some(error);
+                }
+                Err(call.failed.clone().unwrap_or(SendError::NotConnected))
+            }
+        };
         if (outcome.is_ok() || call.open == 0)
             && let Some(call) = self.votes_out.calls.remove(&number)
         {
