@@ -31,6 +31,7 @@ pub struct OperatorConfig {
     #[serde(default)]
     pub registry_first_block: u64,
     /// Where the keys are.
+    #[serde(default)]
     pub keys: KeysConfig,
     /// Networking.
     #[serde(default)]
@@ -54,12 +55,19 @@ pub struct OperatorConfig {
 
 /// The operator's keys. None of them is the controller's: that one stays away from the server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct KeysConfig {
     /// The consensus key (BLS12-381): signs votes.
     pub consensus: SecretSource,
     /// The delegated signer's key (secp256k1): signs proposals.
     pub signer: SecretSource,
+}
+
+impl Default for KeysConfig {
+    /// The variables of the documentation's containers. They work, with a warning; keystores are better.
+    fn default() -> Self {
+        Self { consensus: SecretSource::env("CONSENSUS_PRIVATE_KEY"), signer: SecretSource::env("EXECUTOR_PRIVATE_KEY") }
+    }
 }
 
 /// The size of every stage.

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod document;
 pub mod gossip;
 pub mod ingest;
+pub mod keys;
 pub mod metrics;
 pub mod node;
 pub mod pipeline;

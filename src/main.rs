@@ -11,7 +11,8 @@ use ditto_operator::attest::journal_command::{self, JournalCommand};
 use ditto_operator::config::OperatorConfig;
 use ditto_operator::node::Keys;
 use ditto_operator::workflow::{self, WorkflowCommand};
-use ditto_operator::{doctor, metrics, run};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use ditto_operator::{doctor, keys, metrics, run};
 
 /// Runs an operator of the Ditto network.
 #[derive(Parser)]
@@ -62,8 +63,15 @@ enum Command {
         /// Where to; must exist.
         directory: PathBuf,
     },
-    /// Prints the public keys that belong to the configured secrets, for registration.
-    Keys(Source),
+    /// Makes an operator's three keys, and says what to do next.
+    Generate(keys::GenerateOptions),
+    /// Prints the public keys that belong to the configured secrets; or imports, exports and describes keystores.
+    Keys {
+        #[command(flatten)]
+        source: Source,
+        #[command(subcommand)]
+        what: Option<keys::KeysCommand>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -99,6 +107,10 @@ impl Source {
 fn main() -> ExitCode {
     // Before any thread: when this process was re-executed as a zygote, this never returns.
     ditto_sandbox::enter_if_zygote();
+    // Keys are in memory: no core dump, and nobody else's debugger (prctl(2), PR_SET_DUMPABLE).
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        eprintln!("ditto-operator: core dumps cannot be forbidden: {error}");
+    }
     match act(Cli::parse().command) {
         Ok(true) => ExitCode::SUCCESS,
         // What is wrong was printed where it was found.
@@ -133,11 +145,8 @@ fn act(command: Command) -> anyhow::Result<bool> {
         Command::Config { what: ConfigCommand::Show(source) } => {
             println!("{}", serde_json::to_string_pretty(&source.load()?)?);
         }
-        Command::Keys(source) => {
-            let keys = Keys::load(&source.load()?)?;
-            println!("consensus key  {}", alloy::hex::encode_prefixed(keys.consensus.public().to_bytes()));
-            println!("signer         {}", keys.signer.address());
-        }
+        Command::Generate(options) => keys::generate(&options)?,
+        Command::Keys { source, what } => keys::act(what, || source.load())?,
     }
     Ok(true)
 }

@@ -11,10 +11,10 @@ use ditto_core::bls::SecretKey;
 use ditto_core::chain::{Batcher, Head, Heads, Rpc, SetReader};
 use ditto_core::clock::{Clock, SlotClock};
 use ditto_core::consent::SigningDomain;
+use ditto_core::keystore::KeyKind;
 use ditto_core::operators::OperatorSet;
 use ditto_core::p2p::{self, Event, Network, Transport};
 use ditto_core::stage::Pipeline;
-use ditto_core::store::{Store, StoreIdentity, Writer};
 use ditto_core::telemetry::{Metrics, Readiness, Serving, serve, supervisor};
 use ditto_sandbox::Sandbox;
 use tokio::sync::{Notify, mpsc};
@@ -56,10 +56,10 @@ impl Keys {
     /// # Errors
     /// Names the field and the fix; never the content.
     pub fn load(config: &OperatorConfig) -> anyhow::Result<Self> {
-        let consensus = config.keys.consensus.load("keys.consensus")?;
+        let consensus = config.keys.consensus.load_key("keys.consensus", KeyKind::Bls)?;
         let consensus = SecretKey::from_bytes(consensus.expose())
             .map_err(|error| anyhow::anyhow!("`keys.consensus`: {error}; is it a BLS12-381 key?"))?;
-        let signer = config.keys.signer.load("keys.signer")?;
+        let signer = config.keys.signer.load_key("keys.signer", KeyKind::Ecdsa)?;
         let signer = PrivateKeySigner::from_bytes(&B256::from(*signer.expose()))
             .map_err(|_| anyhow::anyhow!("`keys.signer`: not a secp256k1 key: zero, or not below the curve's order"))?;
         Ok(Self { consensus, signer })
@@ -141,7 +141,7 @@ impl Node {
             config.network.target_chain,
             keypair,
             Arc::new(ConsensusIdentity::new(keys.consensus.clone())),
-            Arc::new(SetAdmission::new(admitted.clone(), config.network.aggregator)),
+            Arc::new(SetAdmission::new(admitted.clone(), config.network.aggregator).among(config.p2p.whitelist.clone())),
             heard,
             stop.clone(),
         )?;
@@ -202,20 +202,9 @@ impl Node {
 }
 
 fn journal(config: &OperatorConfig, keys: &Keys) -> anyhow::Result<Journal> {
-    let identity = StoreIdentity {
-        network: format!("{}/eip155:{}", config.network.name, config.network.target_chain),
-        key: alloy::hex::encode(keys.consensus.public().to_bytes()),
-        kind: "sign-once journal".into(),
-        schema: 1,
-    };
-    let store = Arc::new(Store::open(config.state_dir.join("journal.redb"), &identity)?);
-    if store.is_new() {
-        tracing::warn!(
-            path = %store.path().display(),
-            "a new journal was made; if this operator has voted before, stop it now and bring its journal along"
-        );
-    }
-    Ok(Journal::new(Writer::start("journal", store, &config.journal)?))
+    let identity =
+        Journal::identity(&config.network.name, config.network.target_chain, &keys.consensus.public());
+    Ok(Journal::open(&config.state_dir, &identity, &config.journal)?)
 }
 
 /// The target chain's head, waited for.
@@ -288,7 +277,7 @@ fn status(
         serde_json::json!({
             "binary": "ditto-operator",
             "version": env!("CARGO_PKG_VERSION"),
-            "engine_id": B256::from(ditto_sandbox::engine_id()),
+            "engine_id": B256::from(ditto_sandbox::engine_id_with(&config.sandbox.limits)),
             "network": config.network.name,
             "network_id": config.chains.get(&config.network.target_chain).map(|chain| config.network.id(chain)),
             "target_chain": config.network.target_chain,

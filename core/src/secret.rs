@@ -1,4 +1,4 @@
-//! Secrets: 32-byte keys that come from the environment or from files, and go nowhere.
+//! Secrets: 32-byte keys that come from keystores, files or the environment, and go nowhere.
 //!
 //! A configuration never holds a secret, it says where one is ([`SecretSource`]); flags cannot carry one, since process
 //! arguments are public. What is read is wiped from memory when dropped, and prints as `[redacted]`. Errors name the
@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::keystore::{self, KeyKind, KeystoreError, PasswordError, PasswordSource};
+
 /// A secret file is a line of text; anything longer is the wrong file.
 const MAX_BYTES: u64 = 64 * 1024;
 
@@ -22,8 +24,12 @@ const MAX_BYTES: u64 = 64 * 1024;
 pub struct SecretSource {
     /// Name of the environment variable that holds it, for example `OPERATOR_PRIVATE_KEY`.
     pub env: Option<String>,
-    /// Path of the file that holds it, readable by its owner only.
+    /// Path of the file that holds it, readable by its owner only: a keystore (Web3 Secret Storage or EIP-2335), or the bare
+    /// key in hexadecimal.
     pub file: Option<PathBuf>,
+    /// Path of the file that holds the keystore's password. Without it the service manager's credential
+    /// `keystore-password` is taken, and where there is none, whoever sits at the terminal is asked.
+    pub password_file: Option<PathBuf>,
     /// Accept a file that others than its owner may read. Files that systemd passed as credentials are accepted anyway.
     pub allow_exposed_file: bool,
 }
@@ -90,8 +96,55 @@ pub enum SecretError {
         /// The variable or file.
         place: String,
     },
+    /// The keystore does not open.
+    #[error("`{field}`: {place}: {cause}")]
+    Keystore {
+        /// The configuration field.
+        field: String,
+        /// The file.
+        place: String,
+        /// Why not.
+        #[source]
+        cause: KeystoreError,
+    },
+    /// There is no password for the keystore.
+    #[error("`{field}`: {cause}")]
+    Password {
+        /// The configuration field.
+        field: String,
+        /// Why not.
+        #[source]
+        cause: Box<PasswordError>,
+    },
+    /// A key for something else.
+    #[error(
+        "`{field}`: {place} holds a key of kind {found}, and one of kind {expected} is needed: are two files exchanged?"
+    )]
+    OtherKind {
+        /// The configuration field.
+        field: String,
+        /// The file.
+        place: String,
+        /// What the keystore holds.
+        found: KeyKind,
+        /// What is needed.
+        expected: KeyKind,
+    },
+    /// Not a key of the curve.
+    #[error("`{field}`: {place}: {cause}")]
+    Curve {
+        /// The configuration field.
+        field: String,
+        /// The variable or file.
+        place: String,
+        /// What is wrong with it.
+        #[source]
+        cause: KeystoreError,
+    },
     /// Not 32 bytes of hexadecimal.
-    #[error("`{field}`: {place} must hold 64 hexadecimal digits (32 bytes), with or without 0x; it {found}")]
+    #[error(
+        "`{field}`: {place} must hold a keystore, or 64 hexadecimal digits (32 bytes), with or without 0x; it {found}"
+    )]
     NotAKey {
         /// The configuration field.
         field: String,
@@ -121,25 +174,50 @@ impl SecretSource {
         self.env.is_some() || self.file.is_some()
     }
 
-    /// Reads a 32-byte key in hexadecimal. `field` is the configuration key, for errors.
+    /// Reads a 32-byte key: a keystore, or hexadecimal. `field` is the configuration key, for errors.
     ///
     /// # Errors
     /// Names the field, the place and the fix.
     pub fn load(&self, field: &str) -> Result<Secret, SecretError> {
-        let (place, text) = self.read(field)?;
-        let not_a_key = |found| SecretError::NotAKey { field: field.to_owned(), place: place.clone(), found };
-        let digits = text.strip_prefix("0x").unwrap_or(&text);
-        match digits.len() {
-            0 => return Err(not_a_key("is empty")),
-            1..64 => return Err(not_a_key("is shorter")),
-            64 => {}
-            _ => return Err(not_a_key("is longer")),
+        self.open(field).map(|(_place, _kind, secret)| secret)
+    }
+
+    /// Reads a key of this kind, and makes sure that it is one.
+    ///
+    /// # Errors
+    /// As [`Self::load`], or when it is a key of another kind.
+    pub fn load_key(&self, field: &str, expected: KeyKind) -> Result<Secret, SecretError> {
+        let (place, kind, secret) = self.open(field)?;
+        let field = || field.to_owned();
+        if let Some(found) = kind.filter(|found| *found != expected) {
+            return Err(SecretError::OtherKind { field: field(), place, found, expected });
         }
-        let mut key = Zeroizing::new([0; 32]);
-        alloy::hex::decode_to_slice(digits, key.as_mut_slice())
-            // The decoder's error quotes the content.
-            .map_err(|_quoting| not_a_key("holds something else"))?;
-        Ok(Secret(key))
+        match keystore::public_of(expected, &secret) {
+            Ok(_) => Ok(secret),
+            Err(cause) => Err(SecretError::Curve { field: field(), place, cause }),
+        }
+    }
+
+    /// Where it was, which kind a keystore says it is, and the secret.
+    fn open(&self, field: &str) -> Result<(String, Option<KeyKind>, Secret), SecretError> {
+        let (place, text) = self.read(field)?;
+        if !keystore::is_keystore(&text) {
+            return bare(field, &place, &text).map(|secret| (place, None, secret));
+        }
+        let source = PasswordSource { file: self.password_file.clone(), named: format!("`{field}.password_file`") };
+        let password = source
+            .existing(&place)
+            .map_err(|cause| SecretError::Password { field: field.to_owned(), cause: Box::new(cause) })?;
+        match keystore::open(&text, &password) {
+            Ok((kind, secret)) => Ok((place, Some(kind), secret)),
+            Err(cause) => Err(SecretError::Keystore { field: field.to_owned(), place, cause }),
+        }
+    }
+
+    /// Whether it would come from an environment variable.
+    #[must_use]
+    pub fn is_from_environment(&self) -> bool {
+        self.env.as_ref().is_some_and(|name| std::env::var_os(name).is_some())
     }
 
     /// Reads a secret of any form, such as a password, without surrounding white space.
@@ -154,9 +232,14 @@ impl SecretSource {
         let field = || field.to_owned();
         if let Some(value) = self.env.as_ref().and_then(std::env::var_os) {
             let place = format!("environment variable {}", self.env.as_deref().unwrap_or_default());
+            let field = field();
+            tracing::warn!(
+                "`{field}` comes from {place}: every process started from there has it, too. A keystore is safer; \
+                 `ditto-operator keys import` makes one"
+            );
             let text = match value.into_string() {
                 Ok(text) => Zeroizing::new(text),
-                Err(_content) => return Err(SecretError::NotText { field: field(), place }),
+                Err(_content) => return Err(SecretError::NotText { field, place }),
             };
             return Ok((place, trimmed(&text)));
         }
@@ -190,6 +273,22 @@ impl SecretSource {
             Err(_) => Err(SecretError::NotText { field: field(), place }),
         }
     }
+}
+
+/// A bare key in hexadecimal.
+fn bare(field: &str, place: &str, text: &str) -> Result<Secret, SecretError> {
+    let not_a_key = |found| SecretError::NotAKey { field: field.to_owned(), place: place.to_owned(), found };
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    match digits.len() {
+        0 => return Err(not_a_key("is empty")),
+        1..64 => return Err(not_a_key("is shorter")),
+        64 => {}
+        _ => return Err(not_a_key("is longer")),
+    }
+    let mut key = Zeroizing::new([0; 32]);
+    // The decoder's error quotes the content.
+    alloy::hex::decode_to_slice(digits, key.as_mut_slice()).map_err(|_quoting| not_a_key("holds something else"))?;
+    Ok(Secret(key))
 }
 
 /// systemd shows a service its credentials with a group bit (an access control list's mask), in a directory that
@@ -283,6 +382,35 @@ mod tests {
                 assert!(content.len() < 8 || !text.contains(&content[..8]), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_keystore_is_opened_with_the_password_of_its_file() {
+        use crate::keystore::{Cost, Password, generate, seal};
+        let secret = generate(KeyKind::Bls).unwrap();
+        let json = seal(KeyKind::Bls, &secret, &Password::new("correct horse"), Cost::Light).unwrap();
+        let (dir, mut source) = file(&json, 0o600);
+        let password = dir.path().join("password");
+        fs::write(&password, "correct horse\n").unwrap();
+        fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+        source.password_file = Some(password.clone());
+        assert_eq!(source.load("keys.consensus").unwrap().expose(), secret.expose());
+        source.load_key("keys.consensus", KeyKind::Bls).unwrap();
+        let error = source.load_key("keys.signer", KeyKind::Ecdsa).unwrap_err().to_string();
+        assert!(error.contains("`keys.signer`") && error.contains("BLS") && error.contains("exchanged"), "{error}");
+        fs::write(&password, "wrong horse").unwrap();
+        let error = source.load("keys.consensus").unwrap_err().to_string();
+        assert!(error.contains("`keys.consensus`") && error.contains("password"), "{error}");
+        assert!(!error.contains("horse"), "{error}");
+    }
+
+    #[test]
+    fn a_bare_key_of_another_curve_is_refused() {
+        // Above the order of BLS12-381, below the one of secp256k1.
+        let (_dir, source) = file(&format!("ee{}", "11".repeat(31)), 0o600);
+        source.load_key("keys.signer", KeyKind::Ecdsa).unwrap();
+        let error = source.load_key("keys.consensus", KeyKind::Bls).unwrap_err().to_string();
+        assert!(error.contains("`keys.consensus`") && error.contains("order"), "{error}");
     }
 
     #[test]

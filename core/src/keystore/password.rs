@@ -30,7 +30,7 @@ pub enum PasswordError {
         /// Which key.
         for_what: String,
         /// How a file is named here.
-        how: &'static str,
+        how: String,
     },
     /// The file cannot be read.
     #[error(transparent)]
@@ -52,7 +52,7 @@ pub struct PasswordSource {
     /// A file that holds it, readable by its owner only.
     pub file: Option<PathBuf>,
     /// How that file is named where this is set, for errors.
-    pub named: &'static str,
+    pub named: String,
 }
 
 impl Password {
@@ -123,7 +123,7 @@ impl PasswordSource {
 
     fn ask(&self, for_what: &str, prompt: &str) -> Result<Password, PasswordError> {
         if !std::io::stdin().is_terminal() {
-            let how = if self.named.is_empty() { "`--password-file FILE`" } else { self.named };
+            let how = if self.named.is_empty() { "`--password-file FILE`".to_owned() } else { self.named.clone() };
             return Err(PasswordError::Nowhere { for_what: for_what.to_owned(), how });
         }
         let typed = rpassword::prompt_password(prompt).map_err(PasswordError::Terminal)?;
