@@ -17,6 +17,7 @@ pub async fn listen(
     transport: Arc<dyn Transport>,
     sets: AcceptedSets,
     judge: Outbox<Item>,
+    collectors: mpsc::Sender<[u8; 20]>,
     stopping: CancellationToken,
 ) {
     loop {
@@ -47,7 +48,13 @@ pub async fn listen(
                 transport.report(token, worth_passing_on(&bytes, &sets));
             }
             Some(Event::Vote { reply, .. }) => reply.answer(Err(VoteRefusal::Unwanted)),
-            Some(Event::PeerAdmitted { peer, role }) => tracing::info!(%peer, %role, "peer admitted"),
+            Some(Event::PeerAdmitted { peer, role }) => {
+                tracing::info!(%peer, %role, "peer admitted");
+                // Full: those that wait are served first, and this one comes again.
+                if role.collects() && collectors.try_send(role.address()).is_err() {
+                    tracing::debug!(%peer, "too many collectors came at once");
+                }
+            }
             Some(Event::PeerLost { peer, role }) => tracing::info!(%peer, %role, "peer lost"),
         }
     }

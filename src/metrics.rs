@@ -8,16 +8,25 @@ pub fn describe_all() {
     telemetry::describe();
     stage::describe();
     store::describe();
+    ditto_core::p2p::describe();
     describe();
 }
 
 /// Describes every metric that the operator's own code records.
 pub fn describe() {
+    describe_counter!(
+        "ditto_operator_votes_resent_total",
+        "Votes that a collector took when they were sent again, because it had (re)connected."
+    );
     describe_counter!("ditto_operator_equivocations_total", "Second proposals of one performer for one slot.");
     describe_counter!("ditto_operator_due_total", "Occurrences that were due, carried-over ones counted again.");
     describe_counter!(
         "ditto_operator_carried_over_total",
         "Occurrences taken up again because the chain does not show them executed."
+    );
+    describe_counter!(
+        "ditto_operator_triggers_unknown_total",
+        "Occurrences abstained from because a node did not tell whether they are due."
     );
     describe_counter!(
         "ditto_operator_slots_missed_total",

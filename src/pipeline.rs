@@ -33,11 +33,13 @@ use ditto_core::stage::{Pipeline, PoolError};
 use ditto_sandbox::Sandbox;
 use tokio::sync::{Mutex, Notify, mpsc};
 
+use crate::attest::sent::{self, Sent};
 use crate::attest::{Cast, Journal, Judge, Sign};
 use crate::board::Board;
 use crate::build::Build;
 use crate::config::OperatorConfig;
 use crate::gossip;
+use crate::ingest::due::Occurrences;
 use crate::ingest::{self, Checks, Plan, Registry};
 use crate::propose::Propose;
 use crate::simulate::{ReadCache, Simulate, prefetch};
@@ -93,7 +95,7 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
     let Parts { set_changed, consensus, signer, journal, transport, events, board, checks, .. } = parts;
     let network = Arc::new(config.network.clone());
     let target = chains[&network.target_chain].clone();
-    let engine_id = B256::from(ditto_sandbox::engine_id());
+    let engine_id = B256::from(ditto_sandbox::engine_id_with(&config.sandbox.limits));
     let sizes = &config.stages;
     let mut pipeline = Pipeline::new("operator", DRAIN);
 
@@ -107,8 +109,12 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
 
     let ticking = clock.clone();
     pipeline.source("slots", |stopping| ingest::slots(ticking, plan, stopping));
+    let (arrived, arrivals) = sent::arrivals();
     let (hearing, sets_heard, heard) = (transport.clone(), admitted.clone(), judge.clone());
-    pipeline.source("gossip", |stopping| gossip::listen(events, hearing, sets_heard, heard, stopping));
+    pipeline.source("gossip", |stopping| gossip::listen(events, hearing, sets_heard, heard, arrived, stopping));
+    let (sent, resending) = (Sent::default(), transport.clone());
+    let open_votes = sent.clone();
+    pipeline.source("resend", |stopping| sent::resend(open_votes, resending, arrivals, stopping));
 
     let reads = ReadCache::new(chains.clone(), &config.reads);
     for (chain_id, heads) in heads.iter() {
@@ -117,6 +123,8 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
         pipeline.source("prefetch", move |stopping| prefetch::follow(cache, clock, chain_id, lag, heads, stopping));
     }
 
+    let occurrences =
+        Occurrences::new(network.clone(), Arc::new(config.chains.clone()), reads.clone(), target.clone(), contracts);
     pipeline.io(
         to_plan,
         Plan {
@@ -125,6 +133,7 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
             contracts,
             clock: clock.clone(),
             chains,
+            occurrences,
             reads,
             heads,
             sets,
@@ -187,6 +196,6 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
         },
     );
     pipeline.cpu(to_sign, Sign { key: consensus, journal, domain, board, cast })?;
-    pipeline.io(to_cast, Cast { transport });
+    pipeline.io(to_cast, Cast { transport, sent });
     Ok(pipeline)
 }

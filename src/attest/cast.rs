@@ -11,6 +11,8 @@ use ditto_core::p2p::{PublishError, SendError, Topic, Transport};
 use ditto_core::proposal::BatchId;
 use ditto_core::stage::{Deadline, Handler, Outcome};
 
+use super::sent::Sent;
+
 /// Pause between two rounds of trying.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -29,6 +31,8 @@ pub struct Ballot {
 pub struct Cast {
     /// The way to the others.
     pub transport: Arc<dyn Transport>,
+    /// What an aggregator that comes back is sent again.
+    pub sent: Sent,
 }
 
 impl Handler for Cast {
@@ -36,6 +40,7 @@ impl Handler for Cast {
     const OUTCOMES: &'static [Outcome] = &["direct", "gossiped", "refused", "undelivered"];
 
     async fn handle(&self, ballot: Ballot, deadline: Deadline) -> Outcome {
+        self.sent.note(ballot.bytes.clone(), deadline);
         loop {
             match self.transport.send_vote(ballot.bytes.clone()).await {
                 Ok(_) => return "direct",

@@ -6,8 +6,11 @@
 
 mod cast;
 mod compare;
+pub mod interchange;
 mod journal;
+pub mod journal_command;
 mod judge;
+pub mod sent;
 mod sign;
 
 use ditto_core::p2p::{MessageToken, PeerId};
@@ -15,7 +18,7 @@ use ditto_core::proposal::ProposedBatch;
 
 pub use cast::{Ballot, Cast};
 pub use compare::verdict;
-pub use journal::{Entry, Journal};
+pub use journal::{Entry, Journal, JournalError};
 pub use judge::{Judge, Judged};
 pub use sign::Sign;
 
