@@ -47,6 +47,21 @@ pub async fn listen(
             Some(Event::Gossip { topic: Topic::Votes, bytes, token, .. }) => {
                 transport.report(token, worth_passing_on(&bytes, &sets));
             }
+            Some(Event::Gossip { topic: Topic::Splits, bytes, from, token, .. }) => match wire::Split::decode(&bytes) {
+                Ok(split) => {
+                    let item = Item::Asked { split: Box::new(split), token: Some(token) };
+                    match judge.try_send(item, Deadline::none()) {
+                        Ok(()) => {}
+                        Err(Refused::Closed(_)) => return,
+                        Err(_) => tracing::warn!("the judge's queue is full: a request for votes in parts was dropped"),
+                    }
+                }
+                Err(error) => {
+                    tracing::info!(%from, %error, "not a request for votes in parts");
+                    metrics::counter!("ditto_operator_undecodable_total").increment(1);
+                    transport.report(token, Acceptance::Reject);
+                }
+            },
             Some(Event::Vote { reply, .. }) => reply.answer(Err(VoteRefusal::Unwanted)),
             Some(Event::PeerAdmitted { peer, role }) => {
                 tracing::info!(%peer, %role, "peer admitted");

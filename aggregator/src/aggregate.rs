@@ -62,7 +62,7 @@ impl Actor for Aggregate {
     const OUTCOMES: &'static [Outcome] = &["certified", "superseded", "insufficient", "repeated", "not_recorded"];
 
     async fn handle(&mut self, verified: Verified, _deadline: Deadline) -> Outcome {
-        let Verified { batch, verdicts, signers, signature } = verified;
+        let Verified { batch, part, verdicts, signers, signature } = verified;
         let accepted = self.governance.sets().get();
         let (Some(set), Some(rule)) = (accepted.set(batch.set_id()), self.governance.rule()) else {
             return "insufficient";
@@ -73,7 +73,7 @@ impl Actor for Aggregate {
             tracing::warn!(batch = %batch.id, power, total = set.total_power, "the power behind a batch is gone since it was checked");
             return "insufficient";
         }
-        let certified = Certified { batch, part: 0, verdicts, signers, members: set.members.len(), signature };
+        let certified = Certified { batch, part, verdicts, signers, members: set.members.len(), signature };
         let moved = match self.ledger.certify(&certified).await {
             Ok(moved) => moved,
             Err(error) => {
@@ -89,7 +89,7 @@ impl Actor for Aggregate {
         self.report.certified(&certified, &moved, now_ms);
         let approved = certified.verdicts.0.iter().filter(|verdict| **verdict == Verdict::Approve).count();
         tracing::info!(
-            batch = %certified.batch.id, slot = certified.batch.slot(), signers = certified.signers.len(), power,
+            batch = %certified.id(), slot = certified.batch.slot(), signers = certified.signers.len(), power,
             total = set.total_power, approved, tasks = certified.verdicts.0.len(), "batch certified"
         );
         if !self.claims.claim(&certified, now_ms) {

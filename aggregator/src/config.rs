@@ -60,6 +60,9 @@ pub struct AggregatorConfig {
     /// The ledger.
     #[serde(default)]
     pub ledger: LedgerConfig,
+    /// Proven faults of operators.
+    #[serde(default)]
+    pub evidence: EvidenceConfig,
 }
 
 /// The `[standby]` table.
@@ -96,6 +99,8 @@ pub struct StagesConfig {
     pub collect: StageConfig,
     /// Votes to check; `workers` are threads.
     pub verify: StageConfig,
+    /// Questions to attesters; `workers` are gossiped at once.
+    pub ask: StageConfig,
     /// Checked groups.
     pub aggregate: StageConfig,
     /// Certificates; `workers` are prepared at once.
@@ -113,6 +118,7 @@ impl Default for StagesConfig {
             // Eight votes of a thousand attesters; a vote is under 1 KB.
             collect: StageConfig::waiting(8_192, 1),
             verify: StageConfig::waiting(8_192, cores),
+            ask: StageConfig::waiting(256, 4),
             aggregate: StageConfig::waiting(256, 1),
             submit: StageConfig::waiting(256, 8),
             confirm: StageConfig::waiting(256, 1),
@@ -165,13 +171,28 @@ pub struct VerificationConfig {
     pub group_timer_ms: u64,
     /// Votes submitted beyond those that suffice, for operators that are jailed before the transaction is mined.
     pub margin_votes: usize,
-    /// How long an operator whose vote was found bad is kept out, in milliseconds.
+    /// How long tasks may have a quorum of their own that no verdict vector of their batch has, before attesters are asked
+    /// to vote in parts, in milliseconds. When everybody was heard, `group_timer_ms` goes instead.
+    pub split_after_ms: u64,
+    /// How long an operator whose vote was found bad is kept out the first time, in milliseconds; twice as long each further
+    /// time.
     pub ban_ms: u64,
+    /// The longest that it is kept out, in milliseconds.
+    pub ban_max_ms: u64,
+    /// How long after a ban the next one counts as the first again, in milliseconds.
+    pub ban_forget_ms: u64,
 }
 
 impl Default for VerificationConfig {
     fn default() -> Self {
-        Self { group_timer_ms: 60, margin_votes: 1, ban_ms: 600_000 }
+        Self {
+            group_timer_ms: 60,
+            margin_votes: 1,
+            split_after_ms: 400,
+            ban_ms: 600_000,
+            ban_max_ms: 86_400_000,
+            ban_forget_ms: 604_800_000,
+        }
     }
 }
 
@@ -241,6 +262,23 @@ impl Default for LedgerConfig {
     fn default() -> Self {
         // Two weeks of two-second slots.
         Self { keep_slots: 604_800, writer: WriterConfig::default() }
+    }
+}
+
+/// The `[evidence]` table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvidenceConfig {
+    /// Proven faults kept of one operator, in files; what comes beyond is only counted.
+    pub per_operator: usize,
+    /// All of them together, in bytes.
+    pub max_bytes: u64,
+}
+
+impl Default for EvidenceConfig {
+    fn default() -> Self {
+        // A vote on 256 tasks takes about 100 kB.
+        Self { per_operator: 16, max_bytes: 64 * 1024 * 1024 }
     }
 }
 

@@ -34,7 +34,13 @@ impl Rule {
     /// else by the rejection fraction.
     #[must_use]
     pub fn decides(&self, set: &OperatorSet, verdicts: &VerdictVector, signed: u128) -> bool {
-        let reached = if verdicts.approves_any() {
+        self.suffices(set, verdicts.approves_any(), signed)
+    }
+
+    /// The same, for verdicts of which it is known whether they approve anything.
+    #[must_use]
+    pub fn suffices(&self, set: &OperatorSet, approves: bool, signed: u128) -> bool {
+        let reached = if approves {
             self.quorum.approves(signed, set.total_power)
         } else {
             self.quorum.rejects(signed, set.total_power)

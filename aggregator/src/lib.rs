@@ -9,12 +9,14 @@
 //! that is not on the disk; and every task that was recorded as proposed ends once, known after any crash.
 
 pub mod aggregate;
+pub mod ask;
 pub mod bans;
 pub mod batch;
 pub mod choice;
 pub mod collect;
 pub mod config;
 pub mod confirm;
+pub mod evidence;
 pub mod governance;
 pub mod ledger;
 pub mod node;

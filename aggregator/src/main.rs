@@ -1,4 +1,4 @@
-//! `ditto-aggregator`: runs the aggregator, checks its configuration, lists its ledger.
+//! `ditto-aggregator`: runs the aggregator, checks its configuration, lists its ledger and the faults it has proof of.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use ditto_aggregator::config::AggregatorConfig;
+use ditto_aggregator::evidence::{self, Listed};
 use ditto_aggregator::ledger::{self, TaskRecord, TaskState};
 use ditto_aggregator::node;
 use ditto_core::telemetry::catalog::{catalog, table};
@@ -49,6 +50,14 @@ enum Command {
         #[command(flatten)]
         source: Source,
         /// One JSON object per line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the proven faults of operators, and check each proof (the aggregator may be running).
+    Evidence {
+        #[command(flatten)]
+        source: Source,
+        /// One JSON object per line: the whole record and whether it is proven.
         #[arg(long)]
         json: bool,
     },
@@ -100,6 +109,7 @@ fn main() -> ExitCode {
             clap_mangen::generate_to(Cli::command(), directory).map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
         }
         Command::Ledger { source, json } => list(&source, json),
+        Command::Evidence { source, json } => faults(&source, json),
     };
     match done {
         Ok(code) => code,
@@ -150,6 +160,38 @@ fn check(source: &Source) -> anyhow::Result<ExitCode> {
 fn show(source: &Source) -> anyhow::Result<ExitCode> {
     println!("{}", serde_json::to_string_pretty(&source.load()?)?);
     Ok(ExitCode::SUCCESS)
+}
+
+fn faults(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
+    let listed = evidence::list(&source.load()?.state_dir)?;
+    if !json {
+        println!("{:>8}  {:<9}  {:<42}  {:>6}  {:<9}  file", "slot", "fault", "operator", "set", "proof");
+    }
+    for Listed { file, evidence, proven } in &listed {
+        let proof = match (evidence, proven) {
+            (Err(error), _) => error.clone(),
+            (_, Err(error)) => error.to_string(),
+            (Ok(_), Ok(())) => "good".to_owned(),
+        };
+        match evidence {
+            _ if json => {
+                println!("{}", serde_json::json!({ "file": file, "evidence": evidence.as_ref().ok(), "proof": proof }))
+            }
+            Ok(known) => println!(
+                "{:>8}  {:<9}  {:<42}  {:>6}  {proof:<9}  {file}",
+                known.slot,
+                known.label(),
+                known.operator,
+                known.set_id
+            ),
+            Err(_) => println!("{:>8}  {:<9}  {:<42}  {:>6}  {proof:<9}  {file}", "", "", "", ""),
+        }
+    }
+    if !json {
+        println!("{} faults, in {}", listed.len(), source.load()?.state_dir.join("evidence").display());
+    }
+    let all_proven = listed.iter().all(|listed| listed.proven.is_ok());
+    Ok(if all_proven { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn list(source: &Source, json: bool) -> anyhow::Result<ExitCode> {

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::AggregatorConfig;
+use crate::evidence;
 use crate::governance::{self, Following, Governance};
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::pipeline::{self, Surroundings};
@@ -45,6 +46,9 @@ pub enum StartError {
     /// Telemetry.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    /// The evidence directory.
+    #[error(transparent)]
+    Evidence(#[from] evidence::StoreError),
     /// Threads.
     #[error(transparent)]
     Pool(#[from] PoolError),
@@ -75,6 +79,7 @@ pub async fn run(
     let ledger = Ledger::open(&config.state_dir, &identity, domain, &config.ledger, now)?;
     let unfinished = ledger.unfinished()?;
     ledger_check.ready();
+    let evidence = evidence::Store::open(&config.state_dir, config.evidence)?;
 
     let rpc = Arc::new(Rpc::new(config.network.target_chain, &chain)?);
     // What surrounds the pipeline ends after it: it is told by tokens of its own.
@@ -101,7 +106,7 @@ pub async fn run(
     // Nonces of transactions that may still be mined are not used again.
     let open = unfinished.iter().filter_map(|left| left.submission.as_ref());
     let open = open.filter(|submission| submission.is_in_flight()).map(|submission| submission.nonce);
-    let account = Arc::new(Account::new(signer, config.network.target_chain, open));
+    let account = Arc::new(Account::new(signer.clone(), config.network.target_chain, open));
     let following = tokio::spawn(governance::follow(
         Following {
             rpc: rpc.clone(),
@@ -133,6 +138,8 @@ pub async fn run(
         network: network.clone(),
         events,
         account,
+        signer,
+        evidence,
         ledger: ledger.clone(),
         unfinished,
         ledger_check,

@@ -4,11 +4,13 @@
 //!  peers ──> collect ──> verify ──> aggregate ──> submit ──> confirm ──> ledger
 //!             │            ^ │                      ^            │
 //!             │     timer ─┘ └─> bans               └─ again ────┘
+//!             │             └─> ask ──> peers (votes in parts)
 //!             └─> ledger (proposed)      ledger (certified, sent)
 //! ```
 //!
 //! - **collect** checks proposals and screens votes, cheaply; tasks are in the ledger before votes for them count;
 //! - **verify** sums votes by batch and verdict vector and checks the sum that will be submitted, on rayon;
+//! - **ask** has attesters vote on a disputed batch in parts;
 //! - **aggregate** applies the thresholds and writes down one certificate per batch;
 //! - **submit** turns a certificate into one transaction;
 //! - **confirm** reads from the chain what became of every task, and has sent again what is stuck.
@@ -20,20 +22,23 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use alloy::signers::local::PrivateKeySigner;
 use ditto_core::chain::{ContractsConfig, Heads, Rpc};
 use ditto_core::clock::SlotClock;
 use ditto_core::consent::SigningDomain;
-use ditto_core::p2p::{Event, Network};
+use ditto_core::p2p::{Event, Network, Transport};
 use ditto_core::stage::{Deadline, Pipeline, PoolError};
 use ditto_core::telemetry::Check;
 use tokio::sync::{OnceCell, mpsc};
 
 use crate::aggregate::{Aggregate, Claims};
+use crate::ask::Ask;
 use crate::bans::Bans;
 use crate::batch::PartId;
-use crate::collect::{self, Collect, Screening};
+use crate::collect::{self, Asked, Collect, Screening};
 use crate::config::AggregatorConfig;
 use crate::confirm::{Confirm, Watched};
+use crate::evidence::Store as Evidence;
 use crate::governance::Governance;
 use crate::ledger::{Ledger, Unfinished};
 use crate::report::Report;
@@ -62,6 +67,10 @@ pub struct Surroundings {
     pub events: mpsc::Receiver<Event>,
     /// Who pays.
     pub account: Arc<Account>,
+    /// The submitter's key: what is asked of attesters is signed with it.
+    pub signer: PrivateKeySigner,
+    /// Proven faults.
+    pub evidence: Evidence,
     /// The ledger.
     pub ledger: Ledger,
     /// What an earlier run left in it.
@@ -78,19 +87,21 @@ pub struct Surroundings {
 /// When the operating system refuses threads.
 pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
     let Surroundings { config, contracts, domain, clock, governance, rpc, heads, .. } = around;
+    let Surroundings { signer, evidence, .. } = around;
     let Surroundings { network, events, account, ledger, unfinished, ledger_check, report, .. } = around;
     let stages = config.stages;
     let mut pipeline = Pipeline::new("aggregator", Duration::from_millis(stages.drain_ms));
 
     let (collect, to_collect) = pipeline.queue("collect", &stages.collect);
     let (verify, to_verify) = pipeline.queue("verify", &stages.verify);
+    let (ask, to_ask) = pipeline.queue("ask", &stages.ask);
     let (aggregate, to_aggregate) = pipeline.queue("aggregate", &stages.aggregate);
     let (submit, to_submit) = pipeline.queue("submit", &stages.submit);
     let (confirm, to_confirm) = pipeline.queue("confirm", &stages.confirm);
 
-    let bans = Bans::default();
-    let gathering = Gathering::default();
-    let mut screening = Screening::new(config.collection, bans.clone());
+    let bans = Bans::new(config.verification);
+    let (gathering, asked) = (Gathering::default(), Asked::default());
+    let mut screening = Screening::new(config.collection, bans.clone(), asked.clone());
     let mut claims = Claims::default();
     for left in unfinished.iter().filter(|left| left.certified.is_none()) {
         screening.open(left.batch.clone());
@@ -100,6 +111,7 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
     certificates.sort_by_key(|left| left.submission.is_none());
     let mut held_back = HashSet::new();
     for certified in certificates.into_iter().filter_map(|left| left.certified.as_ref()) {
+        gathering.certified(certified);
         if !claims.claim(certified, clock.now_ms()) {
             held_back.insert(certified.id());
         }
@@ -117,7 +129,8 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
     });
     pipeline.source("group_timer", {
         let (gathering, clock, verify) = (gathering.clone(), clock.clone(), verify.clone());
-        move |stop| verify::timer(gathering, config.verification, clock, verify, stop)
+        let governance = governance.clone();
+        move |stop| verify::timer(gathering, config.verification, governance, clock, verify, stop)
     });
 
     pipeline.actor(
@@ -133,10 +146,12 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
             ledger: ledger.clone(),
             ledger_check: ledger_check.clone(),
             report: report.clone(),
+            evidence: evidence.clone(),
             verify,
             sweep_at: Instant::now(),
         },
     );
+    let transport: Arc<dyn Transport> = Arc::new(network);
     pipeline.cpu(
         to_verify,
         Verify {
@@ -145,11 +160,15 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
             domain,
             config: config.verification,
             bans,
-            transport: Arc::new(network),
+            transport: transport.clone(),
             clock: clock.clone(),
+            asked,
+            evidence,
             aggregate,
+            ask,
         },
     )?;
+    pipeline.io(to_ask, Ask { domain, signer, transport, clock: clock.clone() });
     let again = submit.feedback();
     pipeline.actor(
         to_aggregate,

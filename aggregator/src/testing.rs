@@ -33,15 +33,15 @@ pub fn domain() -> SigningDomain {
 }
 
 pub fn secret(index: usize) -> SecretKey {
-    SecretKey::derive(&[u8::try_from(index + 1).unwrap(); 32]).unwrap()
+    SecretKey::derive(B256::from(U256::from(index + 1)).as_slice()).unwrap()
 }
 
 pub fn signer(index: usize) -> PrivateKeySigner {
-    PrivateKeySigner::from_bytes(&B256::with_last_byte(u8::try_from(index + 1).unwrap())).unwrap()
+    PrivateKeySigner::from_bytes(&B256::from(U256::from(index + 1))).unwrap()
 }
 
 pub fn controller(index: usize) -> Address {
-    Address::with_last_byte(u8::try_from(index + 1).unwrap())
+    Address::from_word(B256::from(U256::from(index + 1)))
 }
 
 pub fn operator_set(powers: &[u128]) -> Arc<OperatorSet> {

@@ -1,13 +1,14 @@
 //! Cast: bring a signed vote to the aggregator.
 //!
 //! Directly, because that is a hundred times cheaper for everybody; by gossip when no direct way stands or the aggregator
-//! is silent. Tried until the operations' validity is over.
+//! is silent. Tried until the operations' validity is over. An aggregator that is busy, or wants votes more slowly, is not
+//! one that refuses: a batch that is voted on in parts has many votes at once.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ditto_core::clock::Slot;
-use ditto_core::p2p::{PublishError, SendError, Topic, Transport};
+use ditto_core::p2p::{PublishError, SendError, Topic, Transport, VoteRefusal};
 use ditto_core::proposal::BatchId;
 use ditto_core::stage::{Deadline, Handler, Outcome};
 
@@ -44,7 +45,7 @@ impl Handler for Cast {
         loop {
             match self.transport.send_vote(ballot.bytes.clone()).await {
                 Ok(_) => return "direct",
-                Err(SendError::Refused(refusal)) if !matches!(refusal, ditto_core::p2p::VoteRefusal::Busy) => {
+                Err(SendError::Refused(refusal)) if !matches!(refusal, VoteRefusal::Busy | VoteRefusal::RateLimited) => {
                     tracing::warn!(slot = ballot.slot, batch = %ballot.batch, %refusal, "the aggregator refuses our vote");
                     return "refused";
                 }

@@ -19,7 +19,9 @@ use ditto_core::proposal::{BatchId, ProposedBatch};
 use ditto_core::stage::{Actor, Deadline, Outbox, Outcome};
 use ditto_core::task::Occurrence;
 use ditto_core::verdict::VerdictVector;
+use ditto_core::wire::Split;
 
+use super::parts::Voted;
 use super::{Item, compare};
 use crate::build::Finding;
 use crate::slot::{Note, SlotContext};
@@ -28,6 +30,8 @@ use crate::slot::{Note, SlotContext};
 const SLOTS: usize = 8;
 /// Proposals heard per performer and slot: its one, and one more in case it equivocates.
 const PROPOSALS: usize = 2;
+/// Requests for votes in parts that wait for their batch to be judged.
+const ASKED: usize = 64;
 /// How early a proposal of a rank may come: what clocks may differ by.
 const SKEW_MS: u64 = 200;
 /// How often waiting batches are looked at.
@@ -39,13 +43,15 @@ pub struct Judged {
     /// The slot.
     pub context: Arc<SlotContext>,
     /// The batch.
-    pub batch: ProposedBatch,
+    pub batch: Arc<ProposedBatch>,
     /// Its name.
     pub id: BatchId,
     /// The userOpHash of every task.
-    pub hashes: Vec<B256>,
+    pub hashes: Arc<[B256]>,
     /// One verdict per task.
     pub verdicts: VerdictVector,
+    /// They were given before; this is a part of them that the aggregator asked for.
+    pub part: bool,
 }
 
 /// The stage.
@@ -78,6 +84,9 @@ pub struct OpenSlot {
     findings: HashMap<Occurrence, Arc<Finding>>,
     unplanned: Vec<(ProposedBatch, BatchId, Option<MessageToken>)>,
     waiting: Vec<(ProposedBatch, BatchId)>,
+    voted: HashMap<BatchId, Voted>,
+    /// Requests about batches that are not judged yet.
+    asked: Vec<Split>,
     /// By performer: its proposals, and the batches of each that were taken.
     heard: HashMap<Address, HashMap<B256, HashSet<u16>>>,
 }
@@ -98,6 +107,23 @@ impl OpenSlot {
     }
 }
 
+impl OpenSlot {
+    /// What of a request this operator signs.
+    fn parts(&mut self, split: &Split) -> Vec<Judged> {
+        let (Some(context), Some(voted)) = (&self.context, self.voted.get_mut(&split.batch)) else { return Vec::new() };
+        let parts = voted.parts(split);
+        let judged = |verdicts| Judged {
+            context: context.clone(),
+            batch: voted.batch.clone(),
+            id: split.batch,
+            hashes: voted.hashes.clone(),
+            verdicts,
+            part: true,
+        };
+        parts.into_iter().map(judged).collect()
+    }
+}
+
 impl Actor for Judge {
     type Item = Item;
     const OUTCOMES: &'static [Outcome] = &[
@@ -112,6 +138,10 @@ impl Actor for Judge {
         "too_early",
         "other_engine",
         "wrong_pin",
+        "asked",
+        "asked_early",
+        "asked_in_vain",
+        "forged",
     ];
 
     async fn handle(&mut self, item: Item, _deadline: Deadline) -> Outcome {
@@ -126,6 +156,7 @@ impl Actor for Judge {
                 self.settle().await;
                 outcome
             }
+            Item::Asked { split, token } => self.asked(*split, token).await,
         }
     }
 
@@ -256,6 +287,35 @@ impl Judge {
         "taken"
     }
 
+    /// The aggregator asks for votes in parts: what this operator agrees with is signed, now or when it is judged.
+    async fn asked(&mut self, split: Split, token: Option<MessageToken>) -> Outcome {
+        if !split.is_signed_by(&self.domain, self.network.aggregator) {
+            self.answer(token, Acceptance::Reject);
+            return "forged";
+        }
+        self.answer(token, Acceptance::Accept);
+        let id = split.batch;
+        let Some(open) = self.open.values_mut().find(|open| {
+            open.voted.contains_key(&id) || open.waiting.iter().any(|(_, waiting)| *waiting == id)
+        }) else {
+            return "asked_in_vain";
+        };
+        if !open.voted.contains_key(&id) {
+            if open.asked.len() >= ASKED {
+                return "asked_in_vain";
+            }
+            open.asked.push(split);
+            return "asked_early";
+        }
+        let parts = open.parts(&split);
+        let signed = !parts.is_empty();
+        for judged in parts {
+            let until = judged.context.votes_until;
+            self.sign.offer(judged, until).await;
+        }
+        if signed { "asked" } else { "asked_in_vain" }
+    }
+
     fn hear(&mut self, slot: Slot, performer: Address, id: BatchId) -> Result<(), Outcome> {
         self.open.get_mut(&slot).map_or(Err("out_of_time"), |open| open.hear(performer, id))
     }
@@ -264,7 +324,7 @@ impl Judge {
     async fn settle(&mut self) {
         let mut judged = Vec::new();
         for open in self.open.values_mut() {
-            let Some(context) = &open.context else { continue };
+            let Some(context) = open.context.clone() else { continue };
             // At the slot's end nothing more is simulated: what has no finding by then will have none.
             let over = context.end.expired();
             let (ready, waiting) = std::mem::take(&mut open.waiting).into_iter().partition(|(batch, _)| {
@@ -282,7 +342,11 @@ impl Judge {
                     compare::verdict(task, *hash, finding, open.due.contains(&task.occurrence))
                 };
                 let verdicts = VerdictVector(batch.tasks.iter().zip(&hashes).map(verdict).collect());
-                judged.push(Judged { context: context.clone(), batch, id, hashes, verdicts });
+                let (context, batch, hashes) = (context.clone(), Arc::new(batch), Arc::<[B256]>::from(hashes));
+                open.voted.insert(id, Voted::new(batch.clone(), hashes.clone(), verdicts.clone()));
+                judged.push(Judged { context, batch, id, hashes, verdicts, part: false });
+                let asked = open.asked.extract_if(.., |split| split.batch == id).collect::<Vec<_>>();
+                judged.extend(asked.iter().flat_map(|split| open.parts(split)));
             }
         }
         for judged in judged {

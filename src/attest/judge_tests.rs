@@ -338,3 +338,63 @@ async fn the_proposer_learns_what_is_proposed_before_it_is_judged() {
     let told = std::mem::take(&mut *told.lock().unwrap());
     assert!(matches!(&told[..], [crate::propose::Item::Seen { slot: SLOT, covered }] if *covered == [expected]));
 }
+
+fn split(bench: &Bench, batch: &ProposedBatch, vectors: &[&[u8]]) -> Box<ditto_core::wire::Split> {
+    let aggregator = PrivateKeySigner::from_bytes(&B256::repeat_byte(0xa9)).unwrap();
+    let vectors: Vec<_> = vectors.iter().map(|bytes| VerdictVector::from_bytes(bytes).unwrap()).collect();
+    let id = batch.id(&bench.judge.domain);
+    let digest = ditto_core::wire::Split::digest(&bench.judge.domain, id, 0, &vectors);
+    let signature = aggregator.sign_hash_sync(&digest).unwrap().as_bytes();
+    Box::new(ditto_core::wire::Split { batch: id, round: 0, vectors, signature })
+}
+
+async fn ask(bench: &mut Bench, split: Box<ditto_core::wire::Split>) -> Outcome {
+    bench.judge.handle(Item::Asked { split, token: None }, Deadline::none()).await
+}
+
+/// The aggregator of the network is whoever signs splits here.
+async fn disputed() -> (Bench, Box<ProposedBatch>) {
+    let mut bench = Bench::new().await;
+    let aggregator = PrivateKeySigner::from_bytes(&B256::repeat_byte(0xa9)).unwrap().address();
+    let mut network = (*bench.judge.network).clone();
+    network.aggregator = aggregator;
+    bench.judge.network = Arc::new(network);
+    let batch = bench.batch(0, vec![task(1), task(2)], |batch| batch.proposal.aggregator = aggregator);
+    (bench, batch)
+}
+
+#[tokio::test]
+async fn a_part_that_agrees_is_voted_on_again_and_nothing_else() {
+    let (mut bench, batch) = disputed().await;
+    bench.find(task(1)).await;
+    let mut other = task(2);
+    other.op.call_gas = 2;
+    bench.find(other).await;
+    assert_eq!(bench.hear(batch.clone()).await, "taken");
+    let agreed = split(&bench, &batch, &[&[0, 255], &[255, 0]]);
+    assert_eq!(ask(&mut bench, agreed).await, "asked");
+    let turned = split(&bench, &batch, &[&[3, 255], &[255, 0]]);
+    assert_eq!(ask(&mut bench, turned).await, "asked_in_vain");
+    let mut forged = split(&bench, &batch, &[&[0, 255]]);
+    forged.round = 9;
+    assert_eq!(ask(&mut bench, forged).await, "forged");
+    let mut elsewhere = batch.clone();
+    elsewhere.index = 1;
+    let unknown = split(&bench, &elsewhere, &[&[0, 255]]);
+    assert_eq!(ask(&mut bench, unknown).await, "asked_in_vain");
+    let other = Verdict::Reject(Reason::OtherOperation);
+    assert_eq!(bench.verdicts().await, [vec![Verdict::Approve, other], vec![Verdict::Approve, Verdict::Abstain]]);
+}
+
+#[tokio::test]
+async fn who_is_asked_before_it_judged_answers_when_it_has() {
+    let (mut bench, batch) = disputed().await;
+    bench.find(task(1)).await;
+    assert_eq!(bench.hear(batch.clone()).await, "taken");
+    let early = split(&bench, &batch, &[&[0, 255]]);
+    assert_eq!(ask(&mut bench, early).await, "asked_early");
+    assert!(bench.judged.lock().unwrap().is_empty());
+    bench.find(task(2)).await;
+    let both = vec![Verdict::Approve, Verdict::Approve];
+    assert_eq!(bench.verdicts().await, [both, vec![Verdict::Approve, Verdict::Abstain]]);
+}

@@ -11,10 +11,12 @@ mod journal;
 pub mod journal_command;
 mod judge;
 pub mod sent;
+mod parts;
 mod sign;
 
 use ditto_core::p2p::{MessageToken, PeerId};
 use ditto_core::proposal::ProposedBatch;
+use ditto_core::wire::Split;
 
 pub use cast::{Ballot, Cast};
 pub use compare::verdict;
@@ -35,6 +37,13 @@ pub enum Item {
         batch: Box<ProposedBatch>,
         /// Who passed it on and how to answer them; nobody, when it is this operator's own.
         from: Option<(PeerId, MessageToken)>,
+    },
+    /// Votes in parts were asked for.
+    Asked {
+        /// The request, decoded and otherwise unchecked.
+        split: Box<Split>,
+        /// How to answer who passed it on.
+        token: Option<MessageToken>,
     },
 }
 

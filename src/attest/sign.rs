@@ -31,14 +31,14 @@ impl Work for Sign {
     const OUTCOMES: &'static [Outcome] = &["signed", "abstained", "not_a_member", "journal_failed", "malformed"];
 
     fn work(&self, judged: Judged, _deadline: Deadline) -> Outcome {
-        let Judged { context, batch, id, hashes, verdicts } = judged;
+        let Judged { context, batch, id, hashes, verdicts, part } = judged;
         let Some(index) = context.own_index else { return "not_a_member" };
-        let entries = batch.tasks.iter().zip(&hashes).zip(&verdicts.0).map(|((task, hash), verdict)| Entry {
+        let entries = batch.tasks.iter().zip(hashes.iter()).zip(&verdicts.0).map(|((task, hash), verdict)| Entry {
             occurrence: task.occurrence,
             operation: *hash,
             verdict: *verdict,
         });
-        let verdicts = match self.journal.record(context.slot, entries.collect()) {
+        let allowed = match self.journal.record(context.slot, entries.collect()) {
             Ok(verdicts) => verdicts,
             Err(error) => {
                 // Without a journal nothing is signed, ever.
@@ -47,7 +47,13 @@ impl Work for Sign {
                 return "journal_failed";
             }
         };
-        self.count(context.slot, &verdicts.0);
+        if !part {
+            self.count(context.slot, &allowed.0);
+        } else if allowed != verdicts {
+            // A part is signed as it was asked for, or not at all.
+            return "abstained";
+        }
+        let verdicts = allowed;
         if verdicts.abstains_wholly() {
             return "abstained";
         }

@@ -4,6 +4,8 @@
 //! taken; votes that were faster than their batch wait a moment. Direct votes are answered at once, gossip is told
 //! whether to forward. Everything refused is counted with its reason.
 
+mod asked;
+mod conflict;
 mod proposal;
 mod screening;
 
@@ -23,11 +25,14 @@ use ditto_core::wire::{Vote, decode_batch};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub use asked::Asked;
+pub use conflict::{Said, Suspicion, contradict};
 pub use proposal::Unfit;
 pub use screening::{Ballot, Came, NoRoom, Screening, Unwanted};
 
 use crate::batch::Batch;
 use crate::config::CollectionConfig;
+use crate::evidence::{Evidence, Store};
 use crate::governance::Governance;
 use crate::ledger::Ledger;
 use crate::report::Report;
@@ -59,6 +64,8 @@ pub struct Collect {
     pub ledger_check: Check,
     /// What is shown.
     pub report: Report,
+    /// Where proven faults are kept.
+    pub evidence: Store,
     /// Where votes go.
     pub verify: Outbox<Job>,
     /// When to sweep next.
@@ -127,6 +134,11 @@ impl Actor for Collect {
                         "vote_refused"
                     }
                 }
+            }
+            // One aggregator's questions are not the other's business; operators forward them.
+            Event::Gossip { topic: Topic::Splits, token, .. } => {
+                token.answer(Acceptance::Ignore);
+                "ignored"
             }
             Event::PeerAdmitted { .. } | Event::PeerLost { .. } => "ignored",
         }
@@ -205,6 +217,13 @@ impl Collect {
             }
         };
         metrics::counter!("ditto_aggregator_batches_total", "fate" => fate).increment(1);
+        if let Some(other) = self.screening.other_proposal(&batch) {
+            tracing::warn!(slot = batch.slot(), performer = %batch.proposed.proposal.performer, first = %other.id, second = %batch.id, "a performer signed two proposals for one slot");
+            let accepted = self.governance.sets().get();
+            if let Some(set) = accepted.set(batch.set_id()) {
+                self.evidence.keep(&Evidence::of_proposals(&self.domain, set, &other, &batch, now_ms));
+            }
+        }
         for waiting in self.screening.open(batch) {
             // Refusals are counted there; whoever sent it was told that it waits.
             self.screen(waiting.vote, waiting.came, waiting.sender).await.ok();
@@ -226,7 +245,11 @@ impl Collect {
     async fn screen(&mut self, vote: Vote, came: Came, from: PeerId) -> Result<(), Unwanted> {
         let accepted = self.governance.sets().get();
         let (id, attester) = (vote.batch, vote.attester);
-        match self.screening.screen(vote, came, from, &accepted, self.clock.now_ms()) {
+        let screened = self.screening.screen(vote, came, from, &accepted, self.clock.now_ms());
+        for suspicion in self.screening.suspicions() {
+            drop(self.verify.send(Job::Suspicion(Box::new(suspicion)), Deadline::NONE).await);
+        }
+        match screened {
             Ok(ballot) => {
                 votes::count("accepted");
                 // Refused only when the next stage has ended, which it counts itself.

@@ -3,6 +3,10 @@
 //! A vote that comes directly is its sender's, proven by the connection; the first one counts. A gossiped vote names an
 //! author and does not prove it, so one attester may stand in several gossiped votes (a few), and the attester's own
 //! direct vote always gets through: nobody can be silenced by a forger who is faster.
+//!
+//! A second vote of an attester on a batch counts when it is one that the aggregator asked for: the same verdicts, in
+//! parts. One that contradicts the first, on this batch or on another with the same occurrence, is suspicious: it is handed
+//! on to be checked, for two sound signatures are evidence.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,6 +20,8 @@ use ditto_core::proposal::BatchId;
 use ditto_core::verdict::VerdictVector;
 use ditto_core::wire::Vote;
 
+use super::asked::Asked;
+use super::conflict::{Said, Suspicion, Twins, contradict};
 use crate::bans::Bans;
 use crate::batch::Batch;
 use crate::config::CollectionConfig;
@@ -65,15 +71,17 @@ pub enum Unwanted {
     Abstains,
     /// Heard already.
     Duplicate,
-    /// The attester said something else before.
+    /// The attester contradicts what it said before.
     Equivocation,
+    /// The attester voted already, and this part of its vote was not asked for.
+    Unasked,
     /// The signature is no point.
     NoPoint,
 }
 
 impl Unwanted {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Parked,
         Self::UnknownBatch,
         Self::WrongSet,
@@ -84,6 +92,7 @@ impl Unwanted {
         Self::Abstains,
         Self::Duplicate,
         Self::Equivocation,
+        Self::Unasked,
         Self::NoPoint,
     ];
 
@@ -101,6 +110,7 @@ impl Unwanted {
             Self::Abstains => "abstains",
             Self::Duplicate => "duplicate",
             Self::Equivocation => "equivocation",
+            Self::Unasked => "unasked",
             Self::NoPoint => "no_point",
         }
     }
@@ -110,7 +120,7 @@ impl Unwanted {
     pub fn refusal(self) -> Option<VoteRefusal> {
         match self {
             Self::Parked | Self::Duplicate => None,
-            Self::UnknownBatch | Self::WrongSet | Self::Stranger | Self::Impostor | Self::Banned => {
+            Self::UnknownBatch | Self::WrongSet | Self::Stranger | Self::Impostor | Self::Banned | Self::Unasked => {
                 Some(VoteRefusal::Unwanted)
             }
             Self::WrongLength | Self::Abstains | Self::Equivocation | Self::NoPoint => Some(VoteRefusal::Malformed),
@@ -123,11 +133,26 @@ struct Known {
     heard: HashMap<usize, Heard>,
 }
 
+/// What was heard in an attester's name on one batch: directly at most one vote, and one for each part that was asked
+/// for; by gossip at most a few of each.
 #[derive(Default)]
 struct Heard {
-    direct: Option<(VerdictVector, [u8; 96])>,
-    gossiped: Vec<[u8; 96]>,
+    direct: Vec<(VerdictVector, [u8; 96])>,
+    gossiped: Vec<Gossiped>,
+    /// It contradicted itself, which was handed on; once is enough.
+    contradicted_itself: bool,
+    /// The same of what was gossiped in its name.
+    suspected: bool,
 }
+
+struct Gossiped {
+    verdicts: VerdictVector,
+    signature: [u8; 96],
+    asked: bool,
+}
+
+/// Contradictions handed on between two sweeps: a check costs two pairings, and gossip can be forged.
+const SUSPICIONS: usize = 16;
 
 struct Parked {
     vote: Vote,
@@ -140,7 +165,11 @@ struct Parked {
 pub struct Screening {
     config: CollectionConfig,
     bans: Bans,
+    asked: Asked,
     known: HashMap<BatchId, Known>,
+    twins: Twins,
+    suspicions: Vec<Suspicion>,
+    suspicions_left: usize,
     /// In order of arrival, which is the order of their ends.
     parked: VecDeque<Parked>,
     parked_by: HashMap<PeerId, usize>,
@@ -170,8 +199,34 @@ pub enum NoRoom {
 impl Screening {
     /// Nothing known.
     #[must_use]
-    pub fn new(config: CollectionConfig, bans: Bans) -> Self {
-        Self { config, bans, known: HashMap::new(), parked: VecDeque::new(), parked_by: HashMap::new() }
+    pub fn new(config: CollectionConfig, bans: Bans, asked: Asked) -> Self {
+        Self {
+            config,
+            bans,
+            asked,
+            known: HashMap::new(),
+            twins: Twins::default(),
+            suspicions: Vec::new(),
+            suspicions_left: SUSPICIONS,
+            parked: VecDeque::new(),
+            parked_by: HashMap::new(),
+        }
+    }
+
+    /// Contradicting votes that are to be checked.
+    pub fn suspicions(&mut self) -> Vec<Suspicion> {
+        std::mem::take(&mut self.suspicions)
+    }
+
+    /// Another proposal of the same performer for the same slot, if one is known.
+    #[must_use]
+    pub fn other_proposal(&self, batch: &Batch) -> Option<Arc<Batch>> {
+        let (slot, performer) = (batch.slot(), batch.proposed.proposal.performer);
+        let known = self.known.values().map(|known| &known.batch);
+        known
+            .filter(|other| other.slot() == slot && other.proposed.proposal.performer == performer)
+            .find(|other| other.id.proposal != batch.id.proposal)
+            .cloned()
     }
 
     /// Whether there is room for this batch.
@@ -203,7 +258,10 @@ impl Screening {
     /// Takes votes for this batch from now on, and gives those that waited for it.
     pub fn open(&mut self, batch: Arc<Batch>) -> Vec<Waiting> {
         let id = batch.id;
-        self.known.entry(id).or_insert_with(|| Known { batch, heard: HashMap::new() });
+        if !self.known.contains_key(&id) {
+            self.twins.open(&batch);
+            self.known.insert(id, Known { batch, heard: HashMap::new() });
+        }
         let mut waiting = Vec::new();
         for parked in std::mem::take(&mut self.parked) {
             if parked.vote.batch == id {
@@ -229,7 +287,7 @@ impl Screening {
         now_ms: u64,
     ) -> Result<Ballot, Unwanted> {
         // Nothing of the vote needs its batch before this line except its author, whom a stranger cannot name.
-        let Some(known) = self.known.get_mut(&vote.batch) else { return Err(self.park(vote, came, sender, now_ms)) };
+        let Some(known) = self.known.get(&vote.batch) else { return Err(self.park(vote, came, sender, now_ms)) };
         if vote.set_id != known.batch.set_id() {
             return Err(Unwanted::WrongSet);
         }
@@ -250,34 +308,60 @@ impl Screening {
         if vote.verdicts.abstains_wholly() {
             return Err(Unwanted::Abstains);
         }
-        let heard = known.heard.entry(attester).or_default();
-        match came {
-            Came::Directly(_) => match &heard.direct {
-                Some((verdicts, _)) if *verdicts != vote.verdicts => return Err(Unwanted::Equivocation),
-                Some(_) => return Err(Unwanted::Duplicate),
-                None => {}
-            },
-            Came::ByGossip => {
-                let full = heard.gossiped.len() >= usize::from(self.config.gossiped_votes_per_attester);
-                if heard.direct.is_some() || full || heard.gossiped.contains(&vote.signature) {
-                    return Err(Unwanted::Duplicate);
-                }
-            }
+        let direct = matches!(came, Came::Directly(_));
+        let asked = self.asked.holds(vote.batch, &vote.verdicts);
+        if let Some(heard) = known.heard.get(&attester) {
+            heard.admits(&vote, direct, asked, usize::from(self.config.gossiped_votes_per_attester))?;
+        }
+        if self.contradicts(attester, &vote, direct) {
+            return Err(Unwanted::Equivocation);
         }
         let signature = Signature::from_bytes(&vote.signature).ok_or(Unwanted::NoPoint)?;
-        let direct = matches!(came, Came::Directly(_));
-        if direct {
-            heard.direct = Some((vote.verdicts.clone(), vote.signature));
-        } else {
-            heard.gossiped.push(vote.signature);
+        let known = self.known.get_mut(&vote.batch).ok_or(Unwanted::UnknownBatch)?;
+        let batch = known.batch.clone();
+        let heard = known.heard.entry(attester).or_default();
+        if !heard.direct.is_empty() && !asked {
+            return Err(if direct { Unwanted::Unasked } else { Unwanted::Duplicate });
         }
-        Ok(Ballot {
-            batch: known.batch.clone(),
-            attester,
-            verdicts: vote.verdicts,
-            signature,
-            sender: direct.then_some(sender),
-        })
+        if direct {
+            heard.direct.push((vote.verdicts.clone(), vote.signature));
+        } else {
+            heard.gossiped.push(Gossiped { verdicts: vote.verdicts.clone(), signature: vote.signature, asked });
+        }
+        Ok(Ballot { batch, attester, verdicts: vote.verdicts, signature, sender: direct.then_some(sender) })
+    }
+
+    /// Does a vote contradict what the attester said itself, on this batch or on one with the same occurrences? That, and a
+    /// contradiction to what was gossiped in its name, is handed on to be checked, once.
+    fn contradicts(&mut self, attester: usize, vote: &Vote, direct: bool) -> bool {
+        let Some(known) = self.known.get(&vote.batch) else { return false };
+        let new = Said { batch: known.batch.clone(), verdicts: vote.verdicts.clone(), signature: vote.signature };
+        let batches = std::iter::once(vote.batch).chain(self.twins.of(vote.batch));
+        let others: Vec<&Known> = batches.filter_map(|id| self.known.get(&id)).collect();
+        let heard = || others.iter().filter_map(|other| Some((&other.batch, other.heard.get(&attester)?)));
+        let own = heard().flat_map(|(batch, heard)| heard.direct.iter().map(move |(v, s)| (batch, v, s)));
+        let gossiped =
+            heard().flat_map(|(batch, heard)| heard.gossiped.iter().map(move |g| (batch, &g.verdicts, &g.signature)));
+        let against = |(batch, verdicts, signature): (&Arc<Batch>, &VerdictVector, &[u8; 96])| {
+            let said = Said { batch: batch.clone(), verdicts: verdicts.clone(), signature: *signature };
+            contradict(&said, &new).then_some(said)
+        };
+        let (own, gossiped) = (own.filter_map(against).next(), gossiped.filter_map(against).next());
+        let refused = own.is_some();
+        // Who sent both itself is known by name; gossip may be forged, and has to fit the budget.
+        let proven = refused && direct;
+        if let Some(first) = own.or(gossiped)
+            && let Some(known) = self.known.get_mut(&vote.batch)
+        {
+            let heard = known.heard.entry(attester).or_default();
+            let flag = if proven { &mut heard.contradicted_itself } else { &mut heard.suspected };
+            if !*flag && (proven || self.suspicions_left > 0) {
+                *flag = true;
+                self.suspicions_left = self.suspicions_left.saturating_sub(usize::from(!proven));
+                self.suspicions.push(Suspicion { attester, first, second: new });
+            }
+        }
+        refused
     }
 
     fn park(&mut self, vote: Vote, came: Came, sender: PeerId, now_ms: u64) -> Unwanted {
@@ -301,7 +385,10 @@ impl Screening {
 
     /// Forgets what is over; says how many parked votes never met their batch.
     pub fn forget(&mut self, now_ms: u64) -> u64 {
+        self.suspicions_left = SUSPICIONS;
         self.known.retain(|_, known| known.batch.valid_until().saturating_mul(1000) > now_ms);
+        self.twins.retain(|batch| self.known.contains_key(batch));
+        self.asked.retain(|batch| self.known.contains_key(batch));
         let mut lost = 0;
         while self.parked.front().is_some_and(|parked| parked.until_ms <= now_ms) {
             let Some(parked) = self.parked.pop_front() else { break };
@@ -309,6 +396,23 @@ impl Screening {
             lost += 1;
         }
         lost
+    }
+}
+
+impl Heard {
+    /// Is there room for such a vote, or was it heard?
+    fn admits(&self, vote: &Vote, direct: bool, asked: bool, gossiped: usize) -> Result<(), Unwanted> {
+        // What came directly is the attester's word; the same by gossip adds nothing.
+        if self.direct.iter().any(|(verdicts, _)| *verdicts == vote.verdicts) {
+            return Err(Unwanted::Duplicate);
+        }
+        if direct {
+            return Ok(());
+        }
+        let of_its_kind = |known: &&Gossiped| known.asked == asked && (!asked || known.verdicts == vote.verdicts);
+        let full = self.gossiped.iter().filter(of_its_kind).count() >= gossiped;
+        let known = self.gossiped.iter().any(|known| known.signature == vote.signature);
+        if known || full { Err(Unwanted::Duplicate) } else { Ok(()) }
     }
 }
 

@@ -7,17 +7,18 @@ struct Bench {
     screening: Screening,
     sets: AcceptedSets,
     bans: Bans,
+    asked: Asked,
     batch: Arc<Batch>,
 }
 
 fn bench() -> Bench {
-    let (sets, bans) = (AcceptedSets::new(), Bans::default());
+    let (sets, bans, asked) = (AcceptedSets::new(), Bans::default(), Asked::default());
     sets.replace(vec![operator_set(&[1, 1, 1, 0])]);
     let config = CollectionConfig { parked_votes: 4, parked_votes_per_peer: 2, ..CollectionConfig::default() };
-    let mut screening = Screening::new(config, bans.clone());
+    let mut screening = Screening::new(config, bans.clone(), asked.clone());
     let batch = batch(0, 2);
     assert!(screening.open(batch.clone()).is_empty());
-    Bench { screening, sets, bans, batch }
+    Bench { screening, sets, bans, asked, batch }
 }
 
 impl Bench {
@@ -48,7 +49,7 @@ fn strangers_impostors_and_the_banned_are_not_heard() {
     assert_eq!(bench.direct(2, vote(&batch, 1, &[0, 0])).unwrap_err(), Unwanted::Impostor);
     assert_eq!(bench.direct(3, vote(&batch, 3, &[0, 0])).unwrap_err(), Unwanted::Stranger, "no power");
     assert_eq!(bench.gossiped(vote(&batch, 4, &[0, 0])).unwrap_err(), Unwanted::Stranger, "no member");
-    bench.bans.ban(controller(0), now_ms(), 1_000);
+    bench.bans.ban(controller(0), now_ms());
     assert_eq!(bench.direct(0, vote(&batch, 0, &[0, 0])).unwrap_err(), Unwanted::Banned);
     let mut other_set = vote(&batch, 1, &[0, 0]);
     other_set.set_id = 2;
@@ -120,4 +121,76 @@ fn a_performer_gets_two_proposals_a_slot_heard_and_not_more() {
     assert_eq!(bench.screening.room_for(third.id, performer, SLOT), Err(NoRoom::Equivocation));
     let sibling = BatchId { proposal: bench.batch.id.proposal, index: 1 };
     assert_eq!(bench.screening.room_for(sibling, performer, SLOT), Ok(()), "another batch of the same proposal");
+}
+
+fn ask(bench: &Bench, vectors: &[&[u8]]) {
+    let vectors = vectors.iter().map(|bytes| VerdictVector::from_bytes(bytes).unwrap()).collect();
+    bench.asked.add(&crate::verify::Question { batch: bench.batch.clone(), round: 0, vectors });
+}
+
+#[test]
+fn a_part_of_a_vote_is_taken_when_it_was_asked_for_and_agrees() {
+    let mut bench = bench();
+    let batch = bench.batch.clone();
+    assert!(bench.direct(1, vote(&batch, 1, &[0, 3])).is_ok());
+    assert_eq!(bench.direct(1, vote(&batch, 1, &[0, 255])).unwrap_err(), Unwanted::Unasked);
+    ask(&bench, &[&[0, 255], &[255, 0]]);
+    assert!(bench.direct(1, vote(&batch, 1, &[0, 255])).is_ok());
+    assert_eq!(bench.direct(1, vote(&batch, 1, &[0, 255])).unwrap_err(), Unwanted::Duplicate);
+    assert_eq!(
+        bench.direct(1, vote(&batch, 1, &[255, 0])).unwrap_err(),
+        Unwanted::Equivocation,
+        "it rejected that task"
+    );
+    let suspicions = bench.screening.suspicions();
+    assert_eq!(suspicions.len(), 1);
+    assert_eq!((suspicions[0].attester, suspicions[0].first.verdicts.bytes()), (1, vec![0, 3]));
+    assert_eq!(bench.direct(1, vote(&batch, 1, &[3, 3])).unwrap_err(), Unwanted::Equivocation);
+    assert!(bench.screening.suspicions().is_empty(), "once per attester and batch");
+    assert!(bench.gossiped(vote(&batch, 0, &[0, 255])).is_ok(), "a part may be gossiped, and be the first word");
+    assert!(bench.direct(0, vote(&batch, 0, &[0, 0])).is_ok(), "and the whole vote come after it");
+}
+
+#[test]
+fn a_forged_contradiction_silences_nobody_and_costs_a_bounded_number_of_checks() {
+    let mut bench = bench();
+    let batch = bench.batch.clone();
+    for forger in 5..8 {
+        let mut forged = vote(&batch, forger, &[3, 3]);
+        forged.attester = 1;
+        bench.gossiped(forged).unwrap();
+    }
+    assert!(bench.direct(1, vote(&batch, 1, &[0, 0])).is_ok(), "its own word counts, whatever was said in its name");
+    assert_eq!(bench.screening.suspicions().len(), 1, "the forgeries are looked at once");
+    let mut forged = vote(&batch, 9, &[4, 4]);
+    forged.attester = 1;
+    assert!(bench.gossiped(forged).is_err());
+    assert!(bench.screening.suspicions().is_empty());
+}
+
+#[test]
+fn two_operations_approved_for_one_occurrence_are_noticed_across_batches() {
+    let mut bench = bench();
+    let first = bench.batch.clone();
+    // The fallback proposes the first task as it is and another operation for the second occurrence.
+    let mut other = task(2);
+    other.op.call_gas += 1;
+    let proposed = propose(1, vec![task(1), other]);
+    let id = proposed.check(&domain()).unwrap();
+    let second = Arc::new(Batch::new(&domain(), id, proposed, now_ms()));
+    bench.screening.open(second.clone());
+    assert!(bench.direct(1, vote(&first, 1, &[0, 0])).is_ok());
+    assert!(bench.direct(1, vote(&second, 1, &[0, 3])).is_ok(), "one operation approved, the other rejected");
+    assert!(bench.direct(2, vote(&first, 2, &[0, 0])).is_ok());
+    assert_eq!(bench.direct(2, vote(&second, 2, &[0, 0])).unwrap_err(), Unwanted::Equivocation);
+    let [suspicion] = bench.screening.suspicions().try_into().unwrap();
+    assert_eq!((suspicion.first.batch.id, suspicion.second.batch.id), (first.id, second.id));
+    assert!(bench.direct(0, vote(&first, 0, &[0, 255])).is_ok());
+    assert_eq!(
+        bench.direct(0, vote(&second, 0, &[3, 0])).unwrap_err(),
+        Unwanted::Equivocation,
+        "approved there, rejected here"
+    );
+    bench.screening.forget(network().valid_until(SLOT) * 1000);
+    assert!(bench.screening.twins.of(first.id).next().is_none(), "forgotten with the batches");
 }

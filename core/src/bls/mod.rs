@@ -8,10 +8,12 @@
 
 mod eip2537;
 mod keys;
+mod message;
 mod scheme;
 mod signature;
 
 pub use keys::{KeyError, PublicKey, SecretKey};
+pub use message::Message;
 pub use scheme::{Bls12381, Scheme};
 pub use signature::{Signature, SignatureSum};
 

@@ -1,6 +1,6 @@
 //! The signature scheme as the pipelines see it.
 
-use super::{PublicKey, Purpose, SecretKey, Signature, SignatureSum};
+use super::{Message, PublicKey, Purpose, SecretKey, Signature, SignatureSum};
 
 /// An aggregatable signature scheme. Stages are written against this, not against a curve.
 pub trait Scheme: Send + Sync + 'static {
@@ -10,6 +10,8 @@ pub trait Scheme: Send + Sync + 'static {
     type Secret: Clone + Send + Sync + 'static;
     /// A signature, parsed but not yet checked.
     type Signature: Clone + Send + Sync + 'static;
+    /// A digest that was prepared for any number of checks.
+    type Message: Clone + Send + Sync + 'static;
     /// A sum of signatures of one digest and of their keys.
     type Sum: Default + Clone + Send + 'static;
 
@@ -21,8 +23,14 @@ pub trait Scheme: Send + Sync + 'static {
     fn verify(signature: &Self::Signature, key: &Self::Key, digest: &[u8; 32], purpose: Purpose) -> bool;
     /// Adds to a sum.
     fn add(sum: &mut Self::Sum, signature: &Self::Signature, key: &Self::Key);
+    /// Prepares a digest.
+    fn message(digest: &[u8; 32], purpose: Purpose) -> Self::Message;
+    /// A vote times a weight: in a sum of such, errors of different votes do not cancel.
+    fn weighted(signature: &Self::Signature, key: &Self::Key, weight: u16) -> Self::Sum;
+    /// Two sums in one.
+    fn join(left: &Self::Sum, right: &Self::Sum) -> Self::Sum;
     /// Checks a sum, and gives it as one signature.
-    fn verified(sum: &Self::Sum, digest: &[u8; 32], purpose: Purpose) -> Option<Self::Signature>;
+    fn verified(sum: &Self::Sum, message: &Self::Message) -> Option<Self::Signature>;
 }
 
 /// BLS12-381 with signatures in G1.
@@ -33,6 +41,7 @@ impl Scheme for Bls12381 {
     type Key = PublicKey;
     type Secret = SecretKey;
     type Signature = Signature;
+    type Message = Message;
     type Sum = SignatureSum;
 
     fn parse(bytes: &[u8; 96]) -> Option<Signature> {
@@ -51,7 +60,21 @@ impl Scheme for Bls12381 {
         sum.add(signature, key);
     }
 
-    fn verified(sum: &SignatureSum, digest: &[u8; 32], purpose: Purpose) -> Option<Signature> {
-        sum.verified(digest, purpose)
+    fn message(digest: &[u8; 32], purpose: Purpose) -> Message {
+        Message::new(digest, purpose)
+    }
+
+    fn weighted(signature: &Signature, key: &PublicKey, weight: u16) -> SignatureSum {
+        SignatureSum::weighted(signature, key, weight)
+    }
+
+    fn join(left: &SignatureSum, right: &SignatureSum) -> SignatureSum {
+        let mut sum = left.clone();
+        sum.join(right);
+        sum
+    }
+
+    fn verified(sum: &SignatureSum, message: &Message) -> Option<Signature> {
+        sum.verified_as(message)
     }
 }

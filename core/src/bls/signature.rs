@@ -1,8 +1,8 @@
 //! Signatures and their sums.
 
-use blst::min_sig as blst_sig;
+use blst::{Pairing, blst_fp12, blst_p1, blst_p1_affine, blst_p2, blst_p2_affine, min_sig as blst_sig};
 
-use super::{PublicKey, Purpose, eip2537};
+use super::{Message, PublicKey, Purpose, eip2537};
 
 /// A point that claims to be a signature. It is on the curve; whether it lies in the right subgroup is checked where the
 /// sum that holds it is checked, once for all.
@@ -73,14 +73,58 @@ impl SignatureSum {
         }
     }
 
+    /// One signature and its key, both times `weight` (which must not be zero).
+    #[must_use]
+    pub fn weighted(signature: &Signature, key: &PublicKey, weight: u16) -> Self {
+        let (signature, key): (blst_p1_affine, blst_p2_affine) = (signature.0.into(), key.0.into());
+        let (mut point, mut key_point) = (blst_p1::default(), blst_p2::default());
+        let (mut product, mut key_product) = (blst_p1::default(), blst_p2::default());
+        let scalar = weight.to_le_bytes();
+        // SAFETY: every pointer is to a value that lives through the call; the scalar has the 16 bits that are read.
+        unsafe {
+            blst::blst_p1_from_affine(&mut point, &signature);
+            blst::blst_p1_mult(&mut product, &point, scalar.as_ptr(), 16);
+            blst::blst_p2_from_affine(&mut key_point, &key);
+            blst::blst_p2_mult(&mut key_product, &key_point, scalar.as_ptr(), 16);
+        }
+        Self { points: Some((product.into(), key_product.into())) }
+    }
+
+    /// Adds another sum.
+    pub fn join(&mut self, other: &Self) {
+        match (&mut self.points, &other.points) {
+            (Some((signatures, keys)), Some((more_signatures, more_keys))) => {
+                signatures.add_aggregate(more_signatures);
+                keys.add_aggregate(more_keys);
+            }
+            (None, Some(points)) => self.points = Some(*points),
+            (_, None) => {}
+        }
+    }
+
     /// The sum as one signature, when it is a signature of `digest` under the sum of the keys: one check of two pairings
     /// and one of the subgroup. An empty sum, or one that is infinity, is none.
     #[must_use]
     pub fn verified(&self, digest: &[u8; 32], purpose: Purpose) -> Option<Signature> {
+        self.verified_as(&Message::new(digest, purpose))
+    }
+
+    /// As [`Self::verified`], for a digest that was hashed before.
+    #[must_use]
+    pub fn verified_as(&self, message: &Message) -> Option<Signature> {
         let (signatures, keys) = self.points.as_ref()?;
         let (signature, key) = (signatures.to_signature(), keys.to_public_key());
+        // Not infinity, and in the subgroup. The keys' subgroup was checked when they were read.
         signature.validate(true).ok()?;
-        let outcome = signature.verify(false, digest, purpose.tag(), &[], &key, false);
-        (outcome == blst::BLST_ERROR::BLST_SUCCESS).then_some(Signature(signature))
+        let (point, key): (blst_p1_affine, blst_p2_affine) = (signature.into(), key.into());
+        // SAFETY: a point on the stack is read.
+        if unsafe { blst::blst_p2_affine_is_inf(&key) } {
+            return None;
+        }
+        // e(message, key) = e(signature, generator), on this thread: blst's own call goes by way of its thread pool.
+        let mut signed = blst_fp12::default();
+        Pairing::aggregated(&mut signed, &point);
+        let sound = blst_fp12::finalverify(&blst_fp12::miller_loop(&key, &message.0), &signed);
+        sound.then_some(Signature(signature))
     }
 }

@@ -43,15 +43,17 @@ pub(super) const THRESHOLDS: PeerScoreThresholds = PeerScoreThresholds {
 /// What is gossiped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Topic {
-    /// Performers' proposals (and the aggregator's requests about them).
+    /// Performers' proposals.
     Proposals,
     /// Votes that found no direct way.
     Votes,
+    /// The aggregator's requests to vote on a disputed batch in parts.
+    Splits,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Proposals, Self::Votes];
+    pub const ALL: [Self; 3] = [Self::Proposals, Self::Votes, Self::Splits];
 
     /// A bounded label.
     #[must_use]
@@ -59,6 +61,7 @@ impl Topic {
         match self {
             Self::Proposals => "proposals",
             Self::Votes => "votes",
+            Self::Splits => "splits",
         }
     }
 
@@ -242,7 +245,7 @@ mod tests {
     fn the_behaviour_builds_and_topics_name_network_and_chain() {
         let realm = Realm { network: "devnet".into(), chain_id: 31337 };
         let gossip = build(&P2pConfig::default(), &realm).unwrap();
-        assert_eq!(gossip.topics().count(), 2);
+        assert_eq!(gossip.topics().count(), 3);
         assert_eq!(Topic::Votes.name(&realm).to_string(), "ditto/devnet/31337/votes/1");
         const { assert!(UNADMITTED < THRESHOLDS.publish_threshold && UNADMITTED > THRESHOLDS.graylist_threshold) };
     }

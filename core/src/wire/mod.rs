@@ -6,9 +6,11 @@
 //! come after.
 
 mod proposal;
+mod split;
 mod vote;
 
 pub use proposal::{decode_batch, encode_batch};
+pub use split::Split;
 pub use vote::Vote;
 
 /// The version that this code speaks; another one is refused, with both numbers in the error.

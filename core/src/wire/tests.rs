@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use alloy::primitives::{Address, B256, U256};
+use alloy::signers::SignerSync;
+use alloy::signers::local::PrivateKeySigner;
 use proptest::prelude::*;
 
 use super::*;
-use crate::consent::Proposal;
+use crate::consent::{Proposal, SigningDomain};
 use crate::evidence::{Observation, Observed};
 use crate::proposal::{BatchId, Pin, ProposedBatch};
 use crate::task::{ConsentTerms, Occurrence, Task};
@@ -17,6 +19,16 @@ fn sample_vote() -> Vote {
         attester: 3,
         verdicts: VerdictVector(vec![Verdict::Approve, Verdict::Reject(Reason::Policy), Verdict::Abstain]),
         signature: [0x22; 96],
+    }
+}
+
+fn sample_split() -> Split {
+    let vector = |bytes: &[u8]| VerdictVector::from_bytes(bytes).unwrap();
+    Split {
+        batch: BatchId { proposal: B256::repeat_byte(0x11), index: 2 },
+        round: 1,
+        vectors: vec![vector(&[0, 255, 0]), vector(&[255, 4, 255])],
+        signature: [0x33; 65],
     }
 }
 
@@ -79,13 +91,50 @@ fn version_2_is_what_it_was() {
     let golden = include_str!("golden_v2.txt");
     let vote = alloy::hex::encode(sample_vote().encode().unwrap());
     let batch = alloy::hex::encode(encode_batch(&sample_batch()).unwrap());
-    assert_eq!(golden.trim(), format!("vote {vote}\nbatch {batch}"));
+    let split = alloy::hex::encode(sample_split().encode().unwrap());
+    assert_eq!(golden.trim(), format!("vote {vote}\nbatch {batch}\nsplit {split}"));
 }
 
 #[test]
 fn messages_survive_the_wire() {
     assert_eq!(Vote::decode(&sample_vote().encode().unwrap()).unwrap(), sample_vote());
     assert_eq!(decode_batch(&encode_batch(&sample_batch()).unwrap()).unwrap(), sample_batch());
+    assert_eq!(Split::decode(&sample_split().encode().unwrap()).unwrap(), sample_split());
+}
+
+#[test]
+fn a_split_request_is_its_aggregators_and_parts_the_batch() {
+    let domain = SigningDomain { chain_id: 1, attestation_center: Address::repeat_byte(1), entry_point: Address::ZERO };
+    let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(4)).unwrap();
+    let mut split = sample_split();
+    let digest = Split::digest(&domain, split.batch, split.round, &split.vectors);
+    split.signature = signer.sign_hash_sync(&digest).unwrap().as_bytes();
+    assert!(split.is_signed_by(&domain, signer.address()));
+    assert!(!split.is_signed_by(&domain, Address::ZERO));
+    let elsewhere = SigningDomain { chain_id: 2, ..domain };
+    assert!(!split.is_signed_by(&elsewhere, signer.address()));
+    for change in [
+        |split: &mut Split| split.round += 1,
+        |split: &mut Split| split.batch.index += 1,
+        |split: &mut Split| drop(split.vectors.pop()),
+        |split: &mut Split| split.vectors[0].0[0] = Verdict::Reject(Reason::Threw),
+    ] {
+        let mut changed = split.clone();
+        change(&mut changed);
+        assert!(!changed.is_signed_by(&domain, signer.address()));
+    }
+    let vector = |bytes: &[u8]| VerdictVector::from_bytes(bytes).unwrap();
+    for wrong in [
+        vec![],
+        vec![vector(&[])],
+        vec![vector(&[255, 255])],
+        vec![vector(&[0, 255]), vector(&[0, 255])],
+        vec![vector(&[0, 255]), vector(&[255, 0, 255])],
+    ] {
+        let bytes = Split { vectors: wrong, ..sample_split() }.encode().unwrap();
+        assert_eq!(Split::decode(&bytes), Err(WireError::Range { field: "vectors" }));
+    }
+    assert!(Split { vectors: vec![vector(&[0; 257])], ..sample_split() }.encode().is_err());
 }
 
 #[test]
@@ -131,6 +180,7 @@ proptest! {
         if let Some(first) = bytes.first_mut() { *first = VERSION; }
         let _vote = Vote::decode(&bytes);
         let _batch = decode_batch(&bytes);
+        let _split = Split::decode(&bytes);
     }
 
     #[test]

@@ -169,6 +169,7 @@ impl Transport for Liar {
         match topic {
             Topic::Proposals => Box::pin(self.misperform(bytes)),
             Topic::Votes => self.honest.publish(topic, self.lie(bytes)),
+            Topic::Splits => self.honest.publish(topic, bytes),
         }
     }
 
