@@ -4,10 +4,6 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// Raised whenever a default below changes: the defaults are part of the engine id, because two operators with other
-/// limits may disagree about a run that touches one.
-pub(crate) const DEFAULTS_VERSION: u32 = 1;
-
 /// What one run may use. The values of [`SandboxConfig::limits`] are ceilings: a job may ask for less, never for more. Only
 /// the wall clock has a ceiling of its own ([`SandboxConfig::longest_wall_ms`]), see [`Limits::times`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,74 +1,18 @@
-//! Scripts that mean harm, and what they do to their host: nothing.
+//! Attempts that need more than a script and its outcome to judge; all others are in `corpus` (`hostile_corpus.rs`).
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
-use std::time::{Duration, Instant};
-
-use ditto_sandbox::{Job, Limits, Outcome, Sandbox};
+use ditto_sandbox::{Outcome, Sandbox};
 use support::*;
 
-fn quick(code: &str) -> Job {
-    Job { limits: Limits { wall_ms: 300, ..Limits::default() }, ..body(code) }
-}
-
-/// Runs, and checks the deadline and that the next run is unaffected.
+/// Runs, and checks that the next run is unaffected.
 #[track_caller]
 fn run(sandbox: &Sandbox, code: &str) -> Outcome {
-    let start = Instant::now();
-    let report = sandbox.run_blocking(quick(code), always("\"0x1\""));
-    let took = start.elapsed();
-    assert!(took < Duration::from_millis(1_500), "{took:?} for {code}");
+    let report = sandbox.run_blocking(body(code), always("\"0x1\""));
     let after = sandbox.run_blocking(body("return [{ to: ctx.account }];"), none());
     assert_eq!(after.outcome.kind(), "calls", "after {code}: {after:?}");
     report.outcome
-}
-
-#[test]
-fn what_never_ends_is_killed() {
-    let sandbox = sandbox(1);
-    for code in [
-        "for (;;) {}",
-        "/(a+)+$/.test('a'.repeat(40) + 'b');",
-        "const f = () => Promise.resolve().then(f); await f();",
-        "for (;;) { try { throw 1; } catch {} }",
-        "const a = new Array(2 ** 32 - 2); a[2 ** 32 - 3] = 1; a.indexOf(7);",
-        "let d = {}; for (let i = 0; i < 40; i++) d = { a: d, b: d }; JSON.stringify(d);",
-        "for (;;) (10n ** 20000n).toString();",
-        "new Proxy({}, { ownKeys() { for (;;) {} } }); Object.keys(new Proxy({}, { ownKeys() { for (;;) {} } }));",
-        "return { get length() { for (;;) {} }, [Symbol.iterator]() { for (;;) {} } , get x() { for(;;) {} } } && [{ get to() { for (;;) {} } }];",
-        "class E extends Error { get message() { for (;;) {} } } throw new E();",
-        "return { then() { for (;;) {} } };",
-        "for (;;) ctx.log('x');",
-    ] {
-        let outcome = run(&sandbox, code);
-        assert!(matches!(outcome, Outcome::TimedOut | Outcome::OutOfMemory), "{code}: {outcome:?}");
-    }
-}
-
-#[test]
-fn what_eats_memory_is_stopped() {
-    let sandbox = sandbox(1);
-    for code in [
-        "const m = new Map(); for (let i = 0; ; i++) m.set(i, { i });",
-        "const s = new Set(); for (let i = 0; ; i++) s.add('k' + i);",
-        "Array(1e8).join('xxxxxxxxxx');",
-        "new ArrayBuffer(2 ** 31);",
-        "'x'.repeat(2 ** 29).padEnd(2 ** 30);",
-        "const a = [1]; for (;;) a.push(...a);",
-        "let n = 2n; for (;;) n *= n;",
-        "const o = {}; for (let i = 0; ; i++) o['key' + i] = i;",
-        "const held = []; for (;;) held.push(new Promise(() => {}));",
-        "for (;;) Promise.reject(new Error('x'));",
-        "let f = 'x'; for (let i = 0; i < 24; i++) f += f; ctx.log(f + f, f); JSON.parse('[' + '1,'.repeat(1e7) + '1]');",
-    ] {
-        let outcome = run(&sandbox, code);
-        // Some built-ins refuse the size by themselves, with a RangeError.
-        assert!(
-            matches!(outcome, Outcome::OutOfMemory | Outcome::TimedOut | Outcome::Threw { .. } | Outcome::Crashed),
-            "{code}: {outcome:?}"
-        );
-    }
 }
 
 #[test]

@@ -169,7 +169,13 @@ fn every_script_ends_as_it_says_and_harms_nobody() {
                     for _ in 0..2 {
                         let report = run(&sandbox, script.job(), script.reads(), &script.name);
                         if only.is_some() {
-                            println!("{:?} {} {} {:?}", report.wall, script.name, brief(&report.outcome), report.logs.first().map(|line| line.chars().take(60).collect::<String>()));
+                            println!(
+                                "{:?} {} {} {:?}",
+                                report.wall,
+                                script.name,
+                                brief(&report.outcome),
+                                report.logs.first().map(|line| line.chars().take(60).collect::<String>())
+                            );
                         }
                         let bounded = report.logs.len() <= 64 && report.reads.len() <= 64;
                         let complaint = script.complaint(&report.outcome);

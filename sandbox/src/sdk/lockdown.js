@@ -33,8 +33,12 @@
   // Language and place: the host's locale must not show.
   const plain = (target, name, like) =>
     defineProperty(target, name, { value: target[like], writable: true, configurable: true });
-  plain(Number.prototype, "toLocaleString", "toString");
-  plain(BigInt.prototype, "toLocaleString", "toString");
+  for (const numbers of [Number.prototype, BigInt.prototype]) {
+    // Not the very same function: a locale is no radix.
+    const { toString } = numbers, { apply } = Reflect;
+    const { toLocaleString } = { toLocaleString() { return apply(toString, this, []); } };
+    defineProperty(numbers, "toLocaleString", { value: toLocaleString, writable: true, configurable: true });
+  }
   plain(Array.prototype, "toLocaleString", "toString");
   plain(getPrototypeOf(Uint8Array.prototype), "toLocaleString", "toString");
   plain(String.prototype, "toLocaleLowerCase", "toLowerCase");

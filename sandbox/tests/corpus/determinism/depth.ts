@@ -13,7 +13,7 @@ export default {
     };
     ctx.log(depth((self) => self()));
     ctx.log(depth((self) => [1].map(self)[0] as number));
-    ctx.log(depth((self) => JSON.parse("[1]", () => self())));
+    ctx.log(depth((self) => JSON.parse("1", () => self())));
     ctx.log(depth((self) => Number("a".replace(/a/, () => `${self()}`))));
     ctx.log(depth((self) => Reflect.apply(self, null, [])));
     let nested = 1;
