@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::simulate::ReadsConfig;
 
+/// The longest time for which events are caught up on, in slots: a day of twelve-second ones.
+const MAX_CATCH_UP: u64 = 7_200;
+
 /// Everything an operator sets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,7 +69,10 @@ pub struct KeysConfig {
 impl Default for KeysConfig {
     /// The variables of the documentation's containers. They work, with a warning; keystores are better.
     fn default() -> Self {
-        Self { consensus: SecretSource::env("CONSENSUS_PRIVATE_KEY"), signer: SecretSource::env("EXECUTOR_PRIVATE_KEY") }
+        Self {
+            consensus: SecretSource::env("CONSENSUS_PRIVATE_KEY"),
+            signer: SecretSource::env("EXECUTOR_PRIVATE_KEY"),
+        }
     }
 }
 
@@ -138,6 +144,10 @@ impl OperatorConfig {
             let id = self.network.target_chain;
             return Err(("chains", format!("[chains.{id}.contracts] is missing: the target chain's table names them")));
         }
+        if self.network.event_catch_up_slots > MAX_CATCH_UP {
+            let cause = format!("every attempt in that time is looked at in every slot: at most {MAX_CATCH_UP} slots");
+            return Err(("network.event_catch_up_slots", cause));
+        }
         if self.network.batch_tasks == 0 {
             return Err(("network.batch_tasks", "a batch holds at least one task".into()));
         }
@@ -194,6 +204,7 @@ mod tests {
         for (from, to, named) in [
             ("slot_seconds = 2", "slot_seconds = 0", "network.slot_seconds"),
             ("slot_seconds = 2", "slot_second = 2", "slot_seconds"),
+            ("slot_seconds = 2", "slot_seconds = 2\nevent_catch_up_slots = 7201", "network.event_catch_up_slots"),
             ("target_chain = 31337", "target_chain = 1", "network.target_chain"),
             ("target_chain = 31337", "target_chain = \"x\"", "network.target_chain"),
             ("0000000002\"", "02\"", "attestation_center"),

@@ -40,6 +40,9 @@ pub struct NetworkConfig {
     /// How often an occurrence that did not execute is tried, the first time counted.
     #[serde(default = "NetworkConfig::default_attempts")]
     pub attempts: u64,
+    /// For how many slots an event that nothing has executed for is still acted on.
+    #[serde(default = "NetworkConfig::default_event_catch_up")]
+    pub event_catch_up_slots: u64,
     /// Blocks of the target chain after which a new operator set takes over: more than the chain takes to finalize, so that
     /// every node agrees at every pin which set it is.
     #[serde(default = "NetworkConfig::default_set_settles")]
@@ -81,6 +84,11 @@ impl NetworkConfig {
 
     fn default_attempts() -> u64 {
         3
+    }
+
+    // Six attempts after the first one, with the other defaults: six minutes of twelve-second slots.
+    fn default_event_catch_up() -> u64 {
+        30
     }
 
     // Two epochs and a little: Ethereum finalizes in 64 to 96 slots.
@@ -178,15 +186,22 @@ impl NetworkConfig {
         self.validity_slots.saturating_add(2)
     }
 
-    /// The slots whose unexecuted occurrences are tried again in `slot`.
-    pub fn carried_from(&self, slot: Slot) -> impl Iterator<Item = Slot> + use<> {
-        let every = self.attempt_every();
-        (1..self.attempts.max(1)).filter_map(move |attempt| slot.checked_sub(attempt.saturating_mul(every)))
+    /// How often an occurrence of an event is tried, the first time counted.
+    #[must_use]
+    pub fn event_attempts(&self) -> u64 {
+        self.attempts.max(1 + self.event_catch_up_slots / self.attempt_every())
     }
 
-    /// Whether `occurrence` may be proposed in `slot`.
+    /// The slots before `slot` whose unexecuted occurrences are tried again in it, if they are tried so often.
+    pub fn earlier_slots(&self, slot: Slot, attempts: u64) -> impl Iterator<Item = Slot> + use<> {
+        let every = self.attempt_every();
+        (1..attempts.max(1)).map_while(move |attempt| slot.checked_sub(attempt.saturating_mul(every)))
+    }
+
+    /// Whether `occurrence` may be proposed in `slot`, whatever makes it due.
     #[must_use]
     pub fn may_attempt(&self, occurrence: Occurrence, slot: Slot) -> bool {
-        occurrence.slot == slot || self.carried_from(slot).any(|from| from == occurrence.slot)
+        let mut earlier = self.earlier_slots(slot, self.event_attempts());
+        occurrence.slot == slot || earlier.any(|from| from == occurrence.slot)
     }
 }

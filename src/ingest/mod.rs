@@ -4,6 +4,7 @@
 //! slot's pins, reads operator set and registry there, elects the performers, and sends every due occurrence to
 //! simulation, the carried-over ones among them.
 
+pub mod due;
 mod plan;
 mod published;
 mod registry;

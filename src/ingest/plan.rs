@@ -27,9 +27,8 @@ use ditto_core::task::Occurrence;
 use ditto_core::telemetry::Check;
 use tokio::sync::{Mutex, Notify};
 
-use super::published::Workflow;
+use super::due::{Candidate, Occurrences};
 use super::registry::Registry;
-use super::triggers::Span;
 use crate::board::Board;
 use crate::build::Finding;
 use crate::simulate::ReadCache;
@@ -37,9 +36,6 @@ use crate::slot::{Chains, Due, Note, SlotContext};
 
 /// Occurrences per call of `spent`: what an `eth_call` of any provider has the gas for.
 const SPENT: usize = 256;
-
-/// A due occurrence and its workflow.
-type Candidate = (Occurrence, Arc<Workflow>);
 
 /// Why a slot has no plan. Its occurrences come back with the next attempt.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +70,8 @@ pub struct Plan {
     pub chains: Arc<Chains>,
     /// What is read of the chains.
     pub reads: Arc<ReadCache>,
+    /// Finds what is due.
+    pub occurrences: Occurrences,
     /// The chains' heads.
     pub heads: Arc<BTreeMap<u64, Heads>>,
     /// Operator sets.
@@ -144,28 +142,27 @@ impl Plan {
             counts.due = due.len() as u64;
             counts.rank = context.own_rank;
         });
-        let occurrences: Arc<[Occurrence]> = due.iter().map(|(occurrence, _)| *occurrence).collect();
+        let occurrences: Arc<[Occurrence]> = due.iter().map(|candidate| candidate.occurrence).collect();
         self.announce(&context, Note::Planned { context: context.clone(), due: occurrences }).await;
 
-        let hashes: HashSet<_> = due.iter().map(|(_, workflow)| workflow.code_hash).collect();
+        let hashes: HashSet<_> = due.iter().map(|candidate| candidate.workflow.code_hash).collect();
         let codes = registry.codes(target, hashes, head.hash, context.end).await;
         registry.forget_unused_code();
         drop(registry);
         for (hash, error) in codes.iter().filter_map(|(hash, code)| Some((hash, code.as_ref().err()?))) {
             tracing::error!(slot, code = %hash, %error, "code cannot be had; its workflows are abstained from");
         }
-        for (occurrence, workflow) in due {
-            match codes.get(&workflow.code_hash) {
-                Some(Ok(code)) => {
-                    let evidence = Arc::from([]);
+        for Candidate { occurrence, workflow, evidence } in due {
+            let finding = match (evidence, codes.get(&workflow.code_hash)) {
+                (Ok(evidence), Some(Ok(code))) => {
                     let due = Due { context: context.clone(), occurrence, workflow, code: code.clone(), evidence };
                     self.simulate.offer(due, context.end).await;
+                    continue;
                 }
-                _ => {
-                    let finding = Arc::new(Finding::Trouble("code"));
-                    self.announce(&context, Note::Found { slot, occurrence, finding }).await;
-                }
-            }
+                (Err(_), _) => Finding::Trouble("trigger"),
+                (Ok(_), _) => Finding::Trouble("code"),
+            };
+            self.announce(&context, Note::Found { slot, occurrence, finding: Arc::new(finding) }).await;
         }
         Ok(())
     }
@@ -220,19 +217,9 @@ impl Plan {
 
     /// The slot's own occurrences, and the carried-over ones that the chain does not show as executed.
     async fn due(&self, registry: &Registry, context: &SlotContext) -> Result<Vec<Candidate>, NoPlan> {
-        let schedule = self.network.schedule();
-        let lag = self.configs[&self.network.target_chain].pin_lag_seconds;
-        let due_in = |slot: Slot| {
-            registry
-                .workflows()
-                .filter(move |workflow| {
-                    let asks = workflow.events().next().is_some() || workflow.conditions().next().is_some();
-                    !asks && workflow.limit().is_none() && workflow.may_be_due(Span::of(slot), &schedule, lag)
-                })
-                .map(move |workflow| (Occurrence { workflow: workflow.id, slot }, workflow.clone()))
-        };
-        let mut due: Vec<Candidate> = due_in(context.slot).collect();
-        let carried: Vec<Candidate> = self.network.carried_from(context.slot).flat_map(due_in).collect();
+        let found = self.occurrences.of(registry.workflows(), context).await;
+        let (mut due, carried): (Vec<Candidate>, Vec<Candidate>) =
+            found.into_iter().partition(|candidate| candidate.occurrence.slot == context.slot);
         let chunks = carried.chunks(SPENT).map(|chunk| self.unspent(chunk, context.head.hash));
         let before = due.len();
         for open in futures::future::join_all(chunks).await {
@@ -244,8 +231,8 @@ impl Plan {
 
     /// Those of a chunk that the chain does not show as executed.
     async fn unspent(&self, chunk: &[Candidate], block: B256) -> Result<Vec<Candidate>, RpcError> {
-        let accounts: Vec<Address> = chunk.iter().map(|(_, workflow)| workflow.account).collect();
-        let numbers: Vec<U256> = chunk.iter().map(|(occurrence, _)| occurrence.number()).collect();
+        let accounts: Vec<Address> = chunk.iter().map(|candidate| candidate.workflow.account).collect();
+        let numbers: Vec<U256> = chunk.iter().map(|candidate| candidate.occurrence.number()).collect();
         let call = DittoValidatorModule::spentCall { accounts, sessionNonces: numbers };
         let target = &self.chains[&self.network.target_chain];
         let spent = target.call(self.contracts.validator_module, &call, block, None).await?;

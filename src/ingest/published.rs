@@ -11,7 +11,7 @@ use alloy::primitives::{Address, B256, keccak256};
 use alloy::rpc::types::Log;
 use alloy::sol_types::{SolEvent, SolValue};
 use ditto_core::chain::bindings::registry::WorkflowRegistry;
-use ditto_core::clock::SlotSchedule;
+use ditto_core::clock::{Slot, SlotSchedule};
 use ditto_core::task::WorkflowId;
 
 use super::triggers::{Condition, EventFilter, Limit, Span, Trigger, TriggerError};
@@ -51,15 +51,18 @@ impl Workflow {
     #[must_use]
     pub fn may_be_due(&self, span: Span, schedule: &SlotSchedule, lag: u64) -> bool {
         let Ok(triggers) = &self.triggers else { return false };
-        let start = schedule.start_seconds(span.last);
-        let by =
-            if self.events().next().is_some() { schedule.start_seconds(span.first.saturating_sub(1)) } else { start };
-        let published = self.published_at <= by.saturating_sub(lag);
-        let in_window = self.valid_after <= start && (self.valid_until == 0 || start <= self.valid_until);
-        published
-            && in_window
-            && !triggers.is_empty()
-            && triggers.iter().all(|trigger| trigger.may_fire(span, schedule))
+        let before = schedule.start_seconds(span.first.saturating_sub(1)).saturating_sub(lag);
+        let in_time = self.events().next().is_none() || self.published_at <= before;
+        let fire = triggers.iter().all(|trigger| trigger.may_fire(span, schedule));
+        in_time && fire && !triggers.is_empty() && self.is_open(span.last, schedule, lag)
+    }
+
+    /// Whether it is published by a slot's pin, and valid in the slot.
+    #[must_use]
+    pub fn is_open(&self, slot: Slot, schedule: &SlotSchedule, lag: u64) -> bool {
+        let start = schedule.start_seconds(slot);
+        let published = self.published_at <= start.saturating_sub(lag);
+        published && self.valid_after <= start && (self.valid_until == 0 || start <= self.valid_until)
     }
 
     /// How often it executes at most.

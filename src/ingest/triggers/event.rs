@@ -3,12 +3,10 @@
 use alloy::primitives::{Address, B256};
 use alloy::sol_types::SolValue;
 use ditto_core::chain::bindings::registry::WorkflowRegistry;
-use serde_json::{Value, json};
+use ditto_sandbox::{LOG_ALTERNATIVES, Read};
 
 use super::MAX_TRIGGER_BYTES;
 
-/// The most accepted values of one topic: what nodes take without complaint.
-const MAX_VALUES: usize = 32;
 /// Indexed parameters of an event: topics besides the signature.
 const MAX_TOPICS: usize = 3;
 
@@ -48,8 +46,8 @@ impl EventFilter {
         if self.topics.len() > MAX_TOPICS {
             return Err(format!("{} indexed parameters, an event has {MAX_TOPICS} at most", self.topics.len()));
         }
-        if self.topics.iter().any(|values| values.len() > MAX_VALUES) {
-            return Err(format!("more than {MAX_VALUES} values for one indexed parameter"));
+        if self.topics.iter().any(|values| values.len() > LOG_ALTERNATIVES) {
+            return Err(format!("more than {LOG_ALTERNATIVES} values for one indexed parameter"));
         }
         Ok(())
     }
@@ -69,21 +67,16 @@ impl EventFilter {
         Self::parse(&data).map(|_| data)
     }
 
-    /// What `eth_getLogs` is asked for, of blocks `first` to `last`.
+    /// The read of these logs in blocks `first` to `last`.
     #[must_use]
-    pub fn question(&self, first: u64, last: u64) -> Value {
-        let mut topics = vec![json!([self.signature])];
-        topics.extend(self.topics.iter().map(|values| if values.is_empty() { Value::Null } else { json!(values) }));
+    pub fn read(&self, first: u64, last: u64) -> Read {
+        let mut topics = vec![vec![self.signature]];
+        topics.extend(self.topics.iter().cloned());
         // Nodes take a trailing "any" for "there is such a topic".
-        while topics.last() == Some(&Value::Null) {
+        while topics.last().is_some_and(Vec::is_empty) {
             topics.pop();
         }
-        json!([{
-            "address": self.emitter,
-            "topics": topics,
-            "fromBlock": format!("0x{first:x}"),
-            "toBlock": format!("0x{last:x}"),
-        }])
+        Read::Logs { address: vec![self.emitter], topics, from_block: Some(first), to_block: Some(last) }
     }
 
     /// Whether a log is one of those: nodes are not believed.
@@ -123,10 +116,13 @@ mod tests {
 
     #[test]
     fn a_node_is_asked_for_no_more_topics_than_are_said() {
-        let question = filter(vec![vec![], vec![B256::repeat_byte(3)], vec![]]).question(16, 17);
-        let topics = question[0]["topics"].as_array().unwrap();
-        assert_eq!((topics.len(), &topics[1]), (3, &Value::Null));
-        assert_eq!((&question[0]["fromBlock"], &question[0]["toBlock"]), (&json!("0x10"), &json!("0x11")));
+        let Read::Logs { topics, from_block, to_block, .. } =
+            filter(vec![vec![], vec![B256::repeat_byte(3)], vec![]]).read(16, 17)
+        else {
+            panic!("no logs")
+        };
+        assert_eq!(topics, [vec![B256::repeat_byte(2)], vec![], vec![B256::repeat_byte(3)]]);
+        assert_eq!((from_block, to_block), (Some(16), Some(17)));
     }
 
     #[test]
@@ -135,8 +131,8 @@ mod tests {
         for (filter, cause) in [
             (EventFilter { signature: B256::ZERO, ..filter(vec![]) }, "signature"),
             (filter(vec![vec![], vec![], vec![], vec![]]), "4 indexed"),
-            (filter(vec![vec![word; 33]]), "more than 32"),
-            (filter(vec![vec![word; 30], vec![word; 30]]), "bytes"),
+            (filter(vec![vec![word; 17]]), "more than 16"),
+            (filter(vec![vec![word; 16]; 3]), "bytes"),
         ] {
             let error = filter.published().unwrap_err();
             assert!(error.contains(cause), "{error}");
