@@ -6,6 +6,7 @@
 
 mod abi;
 mod compile;
+mod floats;
 mod holes;
 mod imports;
 mod lines;

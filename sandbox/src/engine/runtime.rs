@@ -4,7 +4,7 @@ use deno_core::{JsRuntime, RuntimeOptions, v8};
 use thiserror::Error;
 
 use super::{
-    PACKAGES, SOURCES, WORKFLOW_FILE, compile, holes, lines, ops,
+    PACKAGES, SOURCES, WORKFLOW_FILE, compile, floats, holes, lines, ops,
     stack::{Watched, Watermark},
 };
 use crate::{job::Input, limits::Limits, outcome::Outcome};
@@ -63,6 +63,7 @@ thread_local! {
 impl Engine {
     /// Loads and locks down. `memory_bytes` is the ceiling; a run may lower it.
     pub(crate) fn new(memory_bytes: u64) -> Result<Engine, EngineError> {
+        floats::keep();
         let bytes = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
         let mut runtime = JsRuntime::new(RuntimeOptions {
             extensions: vec![ops::extension()],
