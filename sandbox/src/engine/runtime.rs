@@ -99,7 +99,13 @@ impl Engine {
         let isolate = runtime.v8_isolate();
         isolate.set_prepare_stack_trace_callback(lines::prepare_stack_trace);
         isolate.set_promise_reject_callback(ops::note_rejection);
-        Ok(Engine { runtime, prepare, drive, answer, stack })
+        let mut engine = Engine { runtime, prepare, drive, answer, stack };
+        {
+            deno_core::scope!(scope, engine.runtime);
+            holes::postpone_collection(scope);
+        }
+        engine.about_to_fork();
+        Ok(engine)
     }
 
     /// Makes the children of this process cheaper.

@@ -37,6 +37,8 @@ impl Watermark {
         forget(start, SEARCHED);
         overflow();
         let deepest = (start..end).step_by(size_of::<u64>()).find(|address| word(*address) != 0)?;
+        // A megabyte that every fork would have to share otherwise.
+        forget(start, SEARCHED);
         (deepest >= start + PAGE).then_some(Watermark { start: deepest / PAGE * PAGE })
     }
 
