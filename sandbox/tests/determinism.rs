@@ -76,6 +76,15 @@ fn answer(request: &ReadRequest) -> ReadAnswer {
     let hash = keccak256(format!("{} {} {}", request.chain_id, request.method, request.params));
     match request.method.as_str() {
         "eth_getBalance" | "eth_blockNumber" => ReadAnswer::Ok(format!("\"{:#x}\"", u64::from(hash[0]) + 1)),
+        // One transfer to the account, of an amount that depends on what was asked.
+        "eth_getLogs" => {
+            let topic = keccak256("Transfer(address,address,uint256)");
+            let account = format!("{:0>64}", "1111111111111111111111111111111111111111");
+            ReadAnswer::Ok(format!(
+                r#"[{{"address":"0x2222222222222222222222222222222222222222","topics":["{topic}","0x{account}","0x{account}"],"data":"0x{:0>64}","blockNumber":"0x1","blockHash":"{hash}","transactionHash":"{hash}","logIndex":"0x0"}}]"#,
+                hex::encode(&hash[..8])
+            ))
+        }
         // 2^200 and something: more than any example asks for.
         _ => ReadAnswer::Ok(format!("\"0x{:0>14}{}\"", "1", hex::encode(&hash[7..]))),
     }

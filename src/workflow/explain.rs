@@ -99,7 +99,7 @@ pub fn explain(outcome: &Outcome, facts: &Facts<'_>) -> Option<Explanation> {
 }
 
 fn of_exception(message: &str) -> String {
-    if message.starts_with("SyntaxError: \"") && message.contains("has no export named") {
+    if message.contains("\" has no export named \"") {
         return "Operators provide a part of viem; the types in sdk/viem.d.ts list all of it.".into();
     }
     if message.starts_with("SyntaxError") {
