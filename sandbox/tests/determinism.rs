@@ -76,18 +76,24 @@ fn answer(request: &ReadRequest) -> ReadAnswer {
     let hash = keccak256(format!("{} {} {}", request.chain_id, request.method, request.params));
     match request.method.as_str() {
         "eth_getBalance" | "eth_blockNumber" => ReadAnswer::Ok(format!("\"{:#x}\"", u64::from(hash[0]) + 1)),
-        // One transfer to the account, of an amount that depends on what was asked.
-        "eth_getLogs" => {
-            let topic = keccak256("Transfer(address,address,uint256)");
-            let account = format!("{:0>64}", "1111111111111111111111111111111111111111");
-            ReadAnswer::Ok(format!(
-                r#"[{{"address":"0x2222222222222222222222222222222222222222","topics":["{topic}","0x{account}","0x{account}"],"data":"0x{:0>64}","blockNumber":"0x1","blockHash":"{hash}","transactionHash":"{hash}","logIndex":"0x0"}}]"#,
-                hex::encode(&hash[..8])
-            ))
-        }
+        "eth_getLogs" => ReadAnswer::Ok(format!("[{},{}]", deposit(1), deposit(2))),
         // 2^200 and something: more than any example asks for.
         _ => ReadAnswer::Ok(format!("\"0x{:0>14}{}\"", "1", hex::encode(&hash[7..]))),
     }
+}
+
+/// A Transfer to the account.
+fn deposit(index: u64) -> String {
+    let word = |text: &str| format!("0x{text:0>64}");
+    let (token, to) = ("22".repeat(20), "11".repeat(20));
+    format!(
+        r#"{{"address":"0x{token}","topics":["0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef","{}","{}"],"data":"{}","blockNumber":"0x1","blockHash":"{}","transactionHash":"{}","logIndex":"{index:#x}"}}"#,
+        word("33"),
+        word(&to),
+        word("ffff"),
+        word("44"),
+        word("55"),
+    )
 }
 
 fn scripts(directory: &str) -> Vec<PathBuf> {
