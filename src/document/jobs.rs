@@ -130,7 +130,7 @@ pub(super) fn rules(calls: &[Call]) -> Vec<Rule> {
         let most = rules.entry((Address::from(call.to), selector)).or_default();
         *most = U256::from_be_bytes(call.value).max(*most);
     }
-    rules.into_iter().map(|((target, selector), maxValue)| Rule { target, selector, maxValue }).collect()
+    rules.into_iter().map(|((target, selector), most)| Rule { target, selector, maxValue: most }).collect()
 }
 
 /// The wei that the calls send in all.
