@@ -14,6 +14,17 @@ pub const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 /// What is wrong.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 
+/// The columns that a text takes: a style's escape sequence takes none.
+fn columns(text: &str) -> usize {
+    let mut escaped = false;
+    let visible = text.chars().filter(|c| {
+        let within = escaped || *c == '\u{1b}';
+        escaped = within && *c != 'm';
+        !within
+    });
+    visible.count()
+}
+
 /// Breaks a text into lines of at most `width` columns, at spaces; a longer word stays whole.
 #[must_use]
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
@@ -21,7 +32,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     for paragraph in text.lines() {
         let mut line = String::new();
         for word in paragraph.split(' ') {
-            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            if !line.is_empty() && columns(&line) + 1 + columns(word) > width {
                 lines.push(std::mem::take(&mut line));
             }
             if !line.is_empty() {
@@ -51,6 +62,8 @@ mod tests {
         assert_eq!(wrap("unbreakable x", 4), ["unbreakable", "x"]);
         assert_eq!(wrap("a\nb", 9), ["a", "b"]);
         assert_eq!(wrap("", 9), [""; 0]);
+        let styled = format!("{BAD}one{BAD:#} {DIM}two{DIM:#} three");
+        assert_eq!(wrap(&styled, 7), [format!("{BAD}one{BAD:#} {DIM}two{DIM:#}"), "three".to_owned()]);
         assert_eq!(hanging(&"word ".repeat(30), 10).lines().count(), 2);
     }
 }

@@ -34,6 +34,17 @@ pub struct SecretSource {
     pub allow_exposed_file: bool,
 }
 
+/// How a secret is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// In a keystore, which a password opens.
+    Keystore,
+    /// In a file, as it is.
+    Bare,
+    /// In an environment variable.
+    Environment,
+}
+
 /// A 32-byte secret.
 pub struct Secret(Zeroizing<[u8; 32]>);
 
@@ -214,10 +225,14 @@ impl SecretSource {
         }
     }
 
-    /// Whether it would come from an environment variable.
+    /// How it is kept; nothing when it cannot be looked at.
     #[must_use]
-    pub fn is_from_environment(&self) -> bool {
-        self.env.as_ref().is_some_and(|name| std::env::var_os(name).is_some())
+    pub fn kept(&self) -> Option<Kept> {
+        if self.env.as_ref().is_some_and(|name| std::env::var_os(name).is_some()) {
+            return Some(Kept::Environment);
+        }
+        let text = self.read_file(String::new, self.file.as_ref()?).ok()?;
+        Some(if keystore::is_keystore(&text) { Kept::Keystore } else { Kept::Bare })
     }
 
     /// Reads a secret of any form, such as a password, without surrounding white space.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::U256;
 use alloy::primitives::utils::format_ether;
+use alloy::primitives::{Address, B256, Bytes, U256};
 use ditto_core::chain::bindings::obls::OBLS;
 use ditto_core::chain::{Request, Rpc, SetError, SetReader, at};
 use serde_json::json;
@@ -26,6 +26,11 @@ pub async fn examine(findings: &mut Findings, config: &OperatorConfig, keys: Opt
     let Ok(rpc) = Rpc::new(target, &config.chains[&target]) else { return };
     let rpc = Arc::new(rpc);
     balance(findings, &rpc, keys, head.hash).await;
+    let code = rpc.ask_for::<Bytes>(Request::new("eth_getCode", &json!([contracts.obls, at(head.hash)]))).await;
+    if code.is_ok_and(|code| code.is_empty()) {
+        findings.skip(SECTION, "registration", "needs the right `obls` in the chain's contracts");
+        return;
+    }
 
     let sets = SetReader::new(rpc.clone(), contracts.obls, config.network.set_settles_blocks);
     let own = keys.consensus.public();
@@ -71,7 +76,7 @@ pub async fn examine(findings: &mut Findings, config: &OperatorConfig, keys: Opt
 async fn absent(
     findings: &mut Findings,
     rpc: &Rpc,
-    obls: &alloy::primitives::Address,
+    obls: &Address,
     sets: &SetReader,
     head: &ditto_core::chain::Head,
     keys: &Keys,
@@ -92,7 +97,7 @@ async fn absent(
     findings.fail(SECTION, "registration", detail, fix);
 }
 
-async fn balance(findings: &mut Findings, rpc: &Rpc, keys: &Keys, block: alloy::primitives::B256) {
+async fn balance(findings: &mut Findings, rpc: &Rpc, keys: &Keys, block: B256) {
     let signer = keys.signer.address();
     let asked = Request::new("eth_getBalance", &json!([signer, at(block)]));
     match rpc.ask_for::<U256>(asked).await {

@@ -87,7 +87,7 @@ fn show(findings: &[Finding], failed: usize, warned: usize) {
             Status::Fail => (BAD, "fail"),
             Status::Skip => (DIM, "skip"),
         };
-        println!("  {style}{word:<4}{style:#}  {}: {}", finding.what, hanging(&finding.detail, 8));
+        println!("  {style}{word:<4}{style:#}  {}", hanging(&format!("{}: {}", finding.what, finding.detail), 8));
         if let Some(fix) = &finding.fix {
             println!("        {BOLD}do:{BOLD:#} {}", hanging(fix, 12));
         }

@@ -119,6 +119,14 @@ pub fn import(document: &[u8], options: &Options) -> Result<Import, ImportError>
     Ok(Import { owner, jobs: jobs.collect(), elsewhere })
 }
 
+/// One trigger by itself, `{"type": …, "params": …}`, as authors write them in a workflow's manifest, too.
+///
+/// # Errors
+/// Names the field by its path, and the fix.
+pub fn single_trigger(value: &Value, options: &Options) -> Result<PublishedTrigger, ImportError> {
+    trigger(&Field::root(value), options)
+}
+
 fn parse(document: &[u8]) -> Result<Value, ImportError> {
     if document.len() > MAX_DOCUMENT {
         let problem = format!("the document has {} bytes, {MAX_DOCUMENT} are read", document.len());

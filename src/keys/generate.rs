@@ -90,7 +90,8 @@ pub fn generate(options: &GenerateOptions) -> anyhow::Result<()> {
         println!("  {BOLD}{name:<11}{BOLD:#} {}  {DIM}{purpose}{DIM:#}", path(name).display());
         println!("  {:<11} {public}", "");
     }
-    let shown = |name: &str| path(name).display().to_string();
+    // Wherever the configuration is read from, the paths are to be found.
+    let shown = |name: &str| std::path::absolute(path(name)).unwrap_or_else(|_| path(name)).display().to_string();
     println!("\nNext:");
     println!("  1. Back the files up, and the password in another place. Nobody can restore either for you.");
     println!("  2. {WARNING}Move {} off this machine{WARNING:#}: registering is all it does.", shown("controller"));

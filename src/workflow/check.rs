@@ -91,6 +91,9 @@ pub fn run(options: &CheckOptions) -> anyhow::Result<bool> {
         }
     }
     match good {
+        true if project.manifest.account.is_none() => {
+            println!("\n{GOOD}{} is good{GOOD:#}; set `account` to publish it", project.manifest.name);
+        }
         true => println!("\n{GOOD}{} can be published{GOOD:#}", project.manifest.name),
         false => println!("\n{BAD}{} has to be mended{BAD:#}", project.manifest.name),
     }
@@ -138,7 +141,8 @@ fn triggers(project: &Project) -> Finding {
     let now = SystemClock.now_ms() / 1_000;
     match due::next(manifest, &triggers, now, 3) {
         None => {
-            let detail = "when that is by the clock depends on the network's slots: add [network] to see it here";
+            let detail =
+                "they are good; when that is by the clock depends on a chain, or on the network's slots ([network])";
             Finding::new("triggers", Status::Ok, detail)
         }
         Some(due) if due.is_empty() => {

@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 use ditto_core::clock::{Slot, SlotSchedule};
 
 use super::manifest::Manifest;
-use super::publication::PublishedTrigger;
-use crate::ingest::Trigger;
+use crate::ingest::triggers::{PublishedTrigger, Trigger};
 
 /// How far is looked ahead, in minutes: a year and a day.
 const MINUTES: u64 = 366 * 24 * 60;
@@ -16,11 +15,14 @@ const SLOTS: u64 = 1_000_000;
 pub type DueSlot = (Slot, DateTime<Utc>);
 
 /// The next slots that the workflow is due in, at most `count` of them. `None` when time alone does not tell: the slots'
-/// times are not known and a trigger counts them.
+/// times are not known and a trigger counts them, or a chain decides.
 #[must_use]
 pub fn next(manifest: &Manifest, triggers: &[PublishedTrigger], now: u64, count: usize) -> Option<Vec<DueSlot>> {
     let triggers: Vec<Trigger> =
         triggers.iter().map(|trigger| Trigger::parse(trigger.kind, &trigger.data)).collect::<Result<_, _>>().ok()?;
+    if triggers.iter().any(|trigger| matches!(trigger, Trigger::Event(_) | Trigger::Condition(_))) {
+        return None;
+    }
     let by_minutes = triggers.iter().any(|trigger| matches!(trigger, Trigger::Cron(_)));
     let counts_slots = triggers.iter().any(|trigger| matches!(trigger, Trigger::Interval { .. }));
     // Without the network's slots, minutes stand in: a schedule's times do not depend on how long a slot is.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// Columns of source that are shown; longer lines are cut.
-const WIDTH: usize = 140;
+const WIDTH: usize = 110;
 
 /// The lines around `line` (from 1), with the line itself underlined from its first word to its end. Empty when the file
 /// has no such line.

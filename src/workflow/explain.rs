@@ -111,6 +111,10 @@ fn of_exception(message: &str) -> String {
                 chain and at this block?"
             .into();
     }
+    if message.contains("is there a contract at the address") {
+        return "The address has no code, on this chain and at this block. Is it the right one, under [args] or in the code?"
+            .into();
+    }
     if message.contains("never finished") {
         return "Await only what comes to an end: reads do; there are no timers and no network.".into();
     }

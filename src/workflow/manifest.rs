@@ -44,6 +44,12 @@ pub struct Manifest {
     /// When it is due; all of them must be.
     #[serde(default)]
     pub triggers: Vec<TriggerTable>,
+    /// How often it executes at most. Default: no such limit.
+    #[serde(default)]
+    pub count: Option<u64>,
+    /// Seconds that lie between two executions at least.
+    #[serde(default)]
+    pub interval: Option<u64>,
     /// What `ctx.args` is.
     #[serde(default)]
     pub args: serde_json::Map<String, serde_json::Value>,
@@ -81,6 +87,10 @@ pub struct TriggerTable {
     pub every: Option<u64>,
     /// With `every`: in the slots whose number leaves this remainder.
     pub phase: Option<u64>,
+    /// A log of a contract: `signature`, `contractAddress`, `chainId`, `filter`, as in Ditto's workflow documents.
+    pub event: Option<serde_json::Value>,
+    /// What a view function returns: `target`, `abi`, `args`, `chainId`, `onchainCondition`, as in Ditto's documents.
+    pub onchain: Option<serde_json::Value>,
 }
 
 /// The `[policy]` table.

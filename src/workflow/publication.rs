@@ -7,7 +7,8 @@ use alloy::sol_types::SolValue;
 
 use super::manifest::{AllowTable, Manifest, TriggerTable};
 use crate::build::policy::{Policy, Rule};
-use crate::ingest::Trigger;
+use crate::document::{self, Options};
+use crate::ingest::triggers::{KIND_INTERVAL, KIND_LIMIT, MAX_TRIGGERS, PublishedTrigger, Trigger};
 
 /// What the registry takes, in bytes: its own constants.
 pub const MAX_CODE: usize = 128 * 1024;
@@ -15,21 +16,6 @@ pub const MAX_CODE: usize = 128 * 1024;
 pub const MAX_POLICY: usize = 24 * 1024;
 /// See [`MAX_CODE`].
 pub const MAX_ARGS: usize = 8 * 1024;
-/// The most triggers a workflow may have.
-pub const MAX_TRIGGERS: usize = 8;
-
-const KIND_INTERVAL: u8 = 0;
-const KIND_CRON: u8 = 1;
-
-/// A trigger as it is published.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublishedTrigger {
-    /// The registry's number of the kind.
-    pub kind: u8,
-    /// The kind's data.
-    pub data: Vec<u8>,
-}
-
 /// What is wrong with a manifest, besides its shape.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{key}`: {problem}")]
@@ -46,35 +32,59 @@ impl ManifestError {
     }
 }
 
-/// The triggers as they are published; operators must be able to read each of them.
+/// The triggers as they are published, the limits last; operators must be able to read each of them.
 ///
 /// # Errors
 /// Names the trigger.
 pub fn triggers(manifest: &Manifest) -> Result<Vec<PublishedTrigger>, ManifestError> {
-    let count = manifest.triggers.len();
-    if count == 0 {
+    if manifest.triggers.is_empty() {
         let problem = "there is none, so it would never run: add a [[triggers]] table with `cron` or `every`";
         return Err(ManifestError::new("triggers", problem));
     }
-    if count > MAX_TRIGGERS {
-        return Err(ManifestError::new("triggers", format!("there are {count}, the registry takes {MAX_TRIGGERS}")));
+    let options = Options {
+        target_chain: manifest.target_chain,
+        readable: Some(manifest.chain_ids().into_iter().collect()),
+        split: false,
+    };
+    let tables = manifest.triggers.iter().enumerate();
+    let mut published = tables.map(|(index, table)| trigger(index, table, &options)).collect::<Result<Vec<_>, _>>()?;
+    let (count, interval) = (manifest.count.unwrap_or(0), manifest.interval.unwrap_or(0));
+    if count | interval != 0 {
+        published.push(PublishedTrigger { kind: KIND_LIMIT, data: (count, interval).abi_encode() });
     }
-    manifest.triggers.iter().enumerate().map(|(index, table)| trigger(index, table)).collect()
+    if published.len() > MAX_TRIGGERS {
+        let problem =
+            format!("with `count` and `interval` they come to {}, the registry takes {MAX_TRIGGERS}", published.len());
+        return Err(ManifestError::new("triggers", problem));
+    }
+    Trigger::parse_all(published.iter().map(|trigger| (trigger.kind, trigger.data.as_slice())))
+        .map_err(|error| ManifestError::new("triggers", error.to_string()))?;
+    Ok(published)
 }
 
-fn trigger(index: usize, table: &TriggerTable) -> Result<PublishedTrigger, ManifestError> {
+fn trigger(index: usize, table: &TriggerTable, options: &Options) -> Result<PublishedTrigger, ManifestError> {
     let wrong = |problem: String| ManifestError::new(format!("triggers[{index}]"), problem);
-    let published = match table {
-        TriggerTable { cron: Some(schedule), every: None, phase: None } => {
-            PublishedTrigger { kind: KIND_CRON, data: schedule.clone().into_bytes() }
-        }
-        TriggerTable { cron: None, every: Some(every), phase } => {
-            PublishedTrigger { kind: KIND_INTERVAL, data: (*every, phase.unwrap_or(0)).abi_encode() }
-        }
-        _ => return Err(wrong("write either `cron`, or `every` (and `phase`, if you like)".into())),
+    let documented = |kind: &str, params: &serde_json::Value| {
+        let document = serde_json::json!({ "type": kind, "params": params });
+        document::single_trigger(&document, options).map_err(|error| wrong(error.to_string()))
     };
-    Trigger::parse(published.kind, &published.data).map_err(|error| wrong(error.to_string()))?;
-    Ok(published)
+    match table {
+        TriggerTable { cron: Some(schedule), every: None, phase: None, event: None, onchain: None } => {
+            documented("cron", &serde_json::json!({ "schedule": schedule }))
+        }
+        TriggerTable { cron: None, every: Some(every), phase, event: None, onchain: None } => {
+            let data = (*every, phase.unwrap_or(0)).abi_encode();
+            Trigger::parse(KIND_INTERVAL, &data).map_err(|error| wrong(error.to_string()))?;
+            Ok(PublishedTrigger { kind: KIND_INTERVAL, data })
+        }
+        TriggerTable { cron: None, every: None, phase: None, event: Some(params), onchain: None } => {
+            documented("event", params)
+        }
+        TriggerTable { cron: None, every: None, phase: None, event: None, onchain: Some(params) } => {
+            documented("onchain", params)
+        }
+        _ => Err(wrong("write one of `cron`, `every` (with `phase`, if you like), `event` and `onchain`".into())),
+    }
 }
 
 /// The policy as it is published.
@@ -195,6 +205,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::manifest::tests::{GOOD, load};
     use super::*;
+    use crate::ingest::triggers::KIND_CRON;
     use alloy::primitives::{U256, hex};
 
     #[test]
@@ -211,10 +222,19 @@ mod tests {
     #[test]
     fn triggers_are_encoded_as_the_registry_takes_them() {
         let manifest = load(GOOD).unwrap();
-        assert_eq!(triggers(&manifest).unwrap(), [PublishedTrigger { kind: 1, data: b"0 * * * *".to_vec() }]);
+        assert_eq!(triggers(&manifest).unwrap(), [PublishedTrigger { kind: KIND_CRON, data: b"0 * * * *".to_vec() }]);
         let manifest = load(&GOOD.replace("cron = \"0 * * * *\"", "every = 30\nphase = 4")).unwrap();
         let published = triggers(&manifest).unwrap();
         assert_eq!(published[0].data, (U256::from(30), U256::from(4)).abi_encode());
+        let limited = GOOD.replace("target_chain = 31337", "target_chain = 31337\ncount = 5\ninterval = 60");
+        let published = triggers(&load(&limited).unwrap()).unwrap();
+        assert_eq!(published[1], PublishedTrigger { kind: KIND_LIMIT, data: (5_u64, 60_u64).abi_encode() });
+        let event = r#"event = { signature = "Transfer(address indexed from, address indexed to, uint256 value)",
+            contractAddress = "0x0000000000000000000000000000000000000002", chainId = 31337 }"#;
+        let manifest = load(&GOOD.replace("cron = \"0 * * * *\"", &event.replace('\n', " "))).unwrap();
+        assert_eq!(triggers(&manifest).unwrap()[0].kind, crate::ingest::triggers::KIND_EVENT);
+        let elsewhere = load(&GOOD.replace("cron = \"0 * * * *\"", &event.replace('\n', " ").replace("31337", "10")));
+        assert!(triggers(&elsewhere.unwrap()).unwrap_err().problem.contains("chain 10"));
     }
 
     #[test]
@@ -222,7 +242,7 @@ mod tests {
         for (from, to, key, fix) in [
             ("cron = \"0 * * * *\"", "cron = \"61 * * * *\"", "triggers[0]", "61"),
             ("cron = \"0 * * * *\"", "every = 0", "triggers[0]", "everySlots > phase"),
-            ("cron = \"0 * * * *\"", "cron = \"0 * * * *\"\nevery = 3", "triggers[0]", "either"),
+            ("cron = \"0 * * * *\"", "cron = \"0 * * * *\"\nevery = 3", "triggers[0]", "one of"),
             ("[[triggers]]\n        cron = \"0 * * * *\"", "", "triggers", "[[triggers]]"),
             ("transfer(address to,", "transfer(adress to,", "policy.allow[1].call", "transfer(address to"),
             ("\"transfer(address to, uint256 amount)\"", "\"0xa9059c\"", "policy.allow[1].call", "eight"),

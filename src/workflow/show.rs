@@ -68,6 +68,7 @@ fn headline(report: &RunReport) {
             (BAD, format!("{name} returned {}, which operators would refuse", counted(report.calls.len(), "call")))
         }
         ("nothing_to_do", _) => (GOOD, format!("{name} has nothing to do")),
+        ("threw", _) => (BAD, format!("{name} threw an error")),
         (outcome, _) => (BAD, format!("{name} failed: {}", outcome.replace('_', " "))),
     };
     println!("{style}{ended}{style:#}");
@@ -104,10 +105,8 @@ fn read(read: &ReadReport) {
             format!("{method} {}", params.join(" ")).trim_end().to_owned()
         }
     };
-    entry(
-        "read",
-        &format!("{} {DIM}chain {}, {:.1} ms{DIM:#}", hanging(&asked, INDENT), read.chain, read.milliseconds),
-    );
+    let asked = format!("{asked} {DIM}(chain {}, {:.1} ms){DIM:#}", read.chain, read.milliseconds);
+    entry("read", &hanging(&asked, INDENT));
     let answer = match (read.status, &read.answer_decoded) {
         ("ok", Some(words)) => format!("= {words}"),
         ("ok", None) => format!("= {}", quantity(read)),

@@ -7,6 +7,7 @@ use ditto_core::chain::{Batcher, Request, Rpc, RpcError, at};
 use ditto_sandbox::Call;
 use serde_json::json;
 
+use super::amount::Amount;
 use super::known::Known;
 use super::manifest::Manifest;
 use super::publication;
@@ -43,12 +44,12 @@ fn fix(breach: &Breach, calls: &[Call], known: &Known) -> Option<String> {
             }
             let value = U256::from_be_bytes(call.value);
             if !value.is_zero() {
-                lines.push_str(&format!("\nmax_value = \"{}\"", super::amount::Amount(value)));
+                lines.push_str(&format!("\nmax_value = \"{}\"", Amount(value)));
             }
             Some(lines)
         }
-        Breach::Value { value, .. } => Some(format!("max_value = \"{}\"", super::amount::Amount(*value))),
-        Breach::Total { value, .. } => Some(format!("[policy]\nmax_value = \"{}\"", super::amount::Amount(*value))),
+        Breach::Value { value, .. } => Some(format!("max_value = \"{}\"", Amount(*value))),
+        Breach::Total { value, .. } => Some(format!("[policy]\nmax_value = \"{}\"", Amount(*value))),
         _ => None,
     }
 }
@@ -63,9 +64,20 @@ pub async fn trial(
     calls: &[Call],
     known: &Known,
 ) -> Trial {
+    if manifest.account.is_none() {
+        return untried("`account` is not set in workflow.toml");
+    }
+    let sum = calls.iter().map(|call| U256::from_be_bytes(call.value)).fold(U256::ZERO, U256::saturating_add);
+    let has: Result<U256, RpcError> = rpc.ask_for(Request::new("eth_getBalance", &json!([account, at(block)]))).await;
+    if let Ok(has) = has
+        && has < sum
+    {
+        let explanation = format!("the account has {}, and the calls send {}", Amount(has), Amount(sum));
+        return Trial { works: Some(false), gas: None, explanation };
+    }
     let code: Result<Bytes, RpcError> = rpc.ask_for(Request::new("eth_getCode", &json!([account, at(block)]))).await;
     let is_account = code.as_ref().is_ok_and(|code| !code.is_empty());
-    match manifest.contracts().filter(|_| is_account && manifest.account.is_some()) {
+    match manifest.contracts().filter(|_| is_account) {
         Some(contracts) => {
             let node = Batcher::start(rpc.clone(), 1);
             let cap = manifest.policy.max_call_gas;
