@@ -168,8 +168,15 @@ pub(super) fn decode_params(list: &str, data: &str) -> Answer {
         return Ok("[]".into());
     }
     let raw = DynSolType::Tuple(kinds.iter().map(value::raw).collect());
+    if static_words(&raw) > MAX_STATIC_WORDS {
+        return Err(format!("the types are larger than {MAX_STATIC_WORDS} words"));
+    }
     let decoded = raw.abi_decode_params(&data).map_err(|error| format!("the data does not fit the ABI: {error}"))?;
     let DynSolValue::Tuple(decoded) = decoded else { return Err("the data does not fit the ABI".into()) };
+    // Of types without size alloy makes nothing at all.
+    if decoded.len() != kinds.len() {
+        return Err("the data does not fit the ABI: a type in it has no size".into());
+    }
     let mut out = String::with_capacity(data.len() * 2);
     out.push('[');
     for (index, ((parameter, kind), value)) in parameters.iter().zip(&kinds).zip(&decoded).enumerate() {

@@ -73,6 +73,9 @@ fn types_of_any_length_cost_nothing() {
         let message = decode(ty).expect_err(&short);
         assert!(message.len() < 300, "{short}");
     }
+    // Each of them is small enough.
+    let wide = json!(vec![json!({ "type": "uint256[60000]" }); 1_000]).to_string();
+    assert!(decode_params(&wide, &format!("0x{}", "00".repeat(64))).unwrap_err().contains("larger than"));
     // A length that the data cannot hold is found before anything is made of it.
     let bomb = format!("0x{:064x}{:064x}", 32, u64::MAX);
     assert!(decode_params(r#"[{"type":"uint256[]"}]"#, &bomb).is_err());
