@@ -32,7 +32,7 @@ test: setup
 .PHONY: e2e
 e2e: setup
 	cargo build --workspace --bins
-	cargo $(TEST) -p ditto-devnet --test end_to_end $(IGNORED)
+	cargo $(TEST) -p ditto-devnet --test end_to_end --test workflow $(IGNORED)
 
 .PHONY: bench
 bench: setup

@@ -95,6 +95,15 @@ pub async fn run(options: PublishOptions) -> anyhow::Result<()> {
         show(&project, &plan, &sender, balance);
     }
     plan.affordable(balance)?;
+    // Before anything is sent: would the account take it? Without code and deposit that cannot be tried yet.
+    if found.code && options.deposit.is_none() {
+        for step in &plan.steps {
+            let Step::Operation { what, calls, gas } = step else { continue };
+            let (account, data, fees) = (plan.wanted.account, operation::call_data(calls), sender.fees());
+            let signed = operation::sign(&rpc, &contracts, account, &owner, what.clone(), data, *gas, fees).await?;
+            signed.rehearse(&rpc, sender.address()).await?;
+        }
+    }
     if plan.steps.is_empty() || options.dry_run {
         if options.json {
             println!("{}", serde_json::to_string_pretty(&plan.json(&[], plan.published))?);

@@ -1,0 +1,155 @@
+//! An author's way from an empty directory to a published workflow, on a real chain with the real contracts.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use alloy::primitives::{Address, B256, U256};
+use alloy::providers::Provider;
+use clap::Parser;
+use ditto_core::chain::bindings::registry::WorkflowRegistry;
+use ditto_core::chain::bindings::validator_module::DittoValidatorModule;
+use ditto_devnet::options::Options;
+use ditto_devnet::process::Children;
+use ditto_devnet::setup::Network;
+use ditto_devnet::{anvil, keys, setup};
+use serde_json::Value;
+
+const OPERATOR: &str = "ditto-operator";
+
+fn operator() -> PathBuf {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_ditto-devnet")).with_file_name(OPERATOR);
+    assert!(program.is_file(), "{} is not built; run `make e2e`", program.display());
+    program
+}
+
+/// Runs `ditto-operator workflow …`; the chain goes on meanwhile, as the call is made on a thread of its own.
+async fn workflow(arguments: Vec<String>) -> Output {
+    let call = move || Command::new(operator()).arg("workflow").args(arguments).output();
+    tokio::task::spawn_blocking(call).await.unwrap().unwrap()
+}
+
+fn arguments(command: &str, project: &Path, more: &[&str]) -> Vec<String> {
+    let mut all = vec![command.to_owned(), project.display().to_string()];
+    all.extend(more.iter().map(|&argument| argument.to_owned()));
+    all
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(output)))
+}
+
+/// The network's configuration, as a node's file has it.
+fn configuration(network: &Network, path: &Path) {
+    let mut table = toml::Table::new();
+    table.insert("network".into(), toml::Value::try_from(&network.config).unwrap());
+    let chain = toml::Value::try_from(network.chain_config().unwrap()).unwrap();
+    let chains = toml::Table::from_iter([(anvil::CHAIN_ID.to_string(), chain)]);
+    table.insert("chains".into(), toml::Value::Table(chains));
+    std::fs::write(path, toml::to_string(&table).unwrap()).unwrap();
+}
+
+#[tokio::test(flavor = "current_thread")]
+#[ignore = "needs the built operator: run it by `make e2e`, which builds the binaries first"]
+async fn an_author_s_workflow_runs_is_published_once_and_replaced() {
+    let dir = tempfile::Builder::new().prefix("ditto-author-").tempdir().unwrap();
+    let options = Options::parse_from(["ditto-devnet", "--operators", "1", "--workflows", "1", "--seed", "author"]);
+    let mut children = Children::default();
+    let chain = anvil::start(&mut children, None, dir.path()).await.unwrap();
+    let network = setup::prepare(chain, &options).await.unwrap();
+    let account = &network.accounts[0];
+    let provider = network.chain.provider.clone();
+    // The owner sends the transactions: it needs ether, the account has a deposit.
+    let funded: () = provider
+        .raw_request("anvil_setBalance".into(), (account.owner.address(), U256::from(10_u64.pow(18))))
+        .await
+        .unwrap();
+    let () = funded;
+    let key = dir.path().join("owner.key");
+    keys::write(&key, &account.owner.to_bytes().0).unwrap();
+    let key = key.display().to_string();
+
+    let config = dir.path().join("operator.toml");
+    configuration(&network, &config);
+    let project = dir.path().join("savings");
+    let (config, address) = (config.display().to_string(), account.address.to_string());
+    let made = workflow(arguments("new", &project, &["--network", &config, "--account", &address])).await;
+    assert!(made.status.success(), "{}", said(&made));
+
+    // A transfer of the demo token, which the template's policy does not allow yet.
+    std::fs::write(project.join("workflow.ts"), include_str!("../../workflows/examples/recurring-transfer.ts")).unwrap();
+    let manifest = project.join("workflow.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let (from, to) = (text.find("[args]").unwrap(), text.find("# What it may do").unwrap());
+    let args = format!(
+        "[args]\nchainId = {}\ntoken = \"{}\"\nto = \"{}\"\namount = \"1000\"\n\n",
+        anvil::CHAIN_ID,
+        network.demo.token,
+        account.recipient
+    );
+    std::fs::write(&manifest, format!("{}{args}{}", &text[..from], &text[to..])).unwrap();
+    let ran = workflow(arguments("run", &project, &["--json"])).await;
+    let report = json(&ran);
+    assert!(!ran.status.success());
+    assert_eq!(report["outcome"], "calls", "{report:#}");
+    assert_eq!(report["policy"]["allowed"], false);
+    assert_eq!(report["trial"]["works"], true, "the account has the tokens: {report:#}");
+    assert!(report["slot"].as_u64().unwrap() > 0);
+    assert_eq!(report["reads"][0]["decoded"], format!("balanceOf(owner: {address})"));
+    let fix = report["policy"]["fix"].as_str().unwrap();
+    assert!(fix.contains("transfer(address,uint256)"), "{fix}");
+
+    // What it says to write is what is missing.
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace("# The chains it reads", &format!("{fix}\n\n# The chains it reads"))).unwrap();
+    let ran = workflow(arguments("run", &project, &["--json"])).await;
+    assert!(ran.status.success(), "{}", said(&ran));
+    assert!(json(&ran)["trial"]["gas"].as_u64().unwrap() > 20_000);
+
+    // A dry run sends nothing.
+    let planned = workflow(arguments("publish", &project, &["--key", &key, "--dry-run", "--json"])).await;
+    assert!(planned.status.success(), "{}", said(&planned));
+    let planned = json(&planned);
+    assert_eq!(planned["steps"].as_array().unwrap().len(), 2, "the code is published already: {planned:#}");
+    assert_eq!(planned["workflow"], Value::Null);
+    let sent = provider.get_transaction_count(account.owner.address()).await.unwrap();
+    assert_eq!(sent, 0);
+
+    // Somebody else's key is refused before anything is sent for the account.
+    let other = dir.path().join("other.key");
+    keys::write(&other, &network.submitter.to_bytes().0).unwrap();
+    let refused = workflow(arguments("publish", &project, &["--key", &other.display().to_string(), "--yes"])).await;
+    assert!(!refused.status.success() && said(&refused).contains("not the key of the account's owner"), "{}", said(&refused));
+
+    let published = workflow(arguments("publish", &project, &["--key", &key, "--yes"])).await;
+    let told = said(&published);
+    assert!(published.status.success() && told.contains("is workflow 1"), "{told}");
+    let registry = WorkflowRegistry::new(network.contracts.registry, &provider);
+    let found = registry.workflowOf(1).call().await.unwrap();
+    assert_eq!(found.account, account.address);
+    let module = DittoValidatorModule::new(network.contracts.validator_module, &provider);
+    let session = module.sessionOf(account.address, found.sessionKey).call().await.unwrap();
+    assert_ne!(session.policyHash, B256::ZERO);
+
+    // Once more: everything is there.
+    let again = workflow(arguments("publish", &project, &["--key", &key, "--json"])).await;
+    let again = json(&again);
+    assert_eq!((again["steps"].as_array().unwrap().len(), again["workflow"].as_u64()), (0, Some(1)), "{again:#}");
+
+    // Something new under the same name takes the old one's place.
+    let more = ["--key", &key, "--json", "--set", "args.amount='2000'"];
+    let replaced = workflow(arguments("publish", &project, &more)).await;
+    assert!(replaced.status.success(), "{}", said(&replaced));
+    let replaced = json(&replaced);
+    assert_eq!(replaced["workflow"], 2, "{replaced:#}");
+    assert_eq!(replaced["transactions"].as_array().unwrap().len(), 1, "one operation does both: {replaced:#}");
+    assert!(registry.isCancelled(1).call().await.unwrap());
+    assert!(!registry.isCancelled(2).call().await.unwrap());
+    assert_ne!(found.sessionKey, Address::ZERO);
+    children.end().await;
+}
