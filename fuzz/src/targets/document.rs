@@ -45,7 +45,7 @@ fn example() -> Vec<u8> {
 
 /// Declared calls that all point at the same long data: a little code, and a great deal of memory for who copies first.
 fn bomb(code: &[u8]) -> Vec<u8> {
-    const CALLS: usize = 4_000;
+    const CALLS: usize = 12_000;
     const DATA: usize = 256 << 10;
     let magic = (0..code.len()).find(|end| declared_calls(&code[..*end]).is_some()).unwrap_or(0);
     let word = |number: usize| U256::from(number).to_be_bytes::<32>();

@@ -1,4 +1,4 @@
-// expect: threw; line: 6
+// expect: threw
 import { decodeAbiParameters } from "viem";
 export default {
   async run(ctx) {
