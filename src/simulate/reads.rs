@@ -27,6 +27,8 @@ use crate::slot::Chains;
 const ENTRY_BYTES: u64 = 512;
 /// How long an answer is kept that nobody asks for: its slot is over.
 const IDLE: Duration = Duration::from_secs(120);
+/// Longest call data that is remembered to be read ahead, in bytes.
+const LONGEST_AHEAD: usize = 4_096;
 /// Slots whose reads are remembered: the last one, and those that are under way.
 const SLOTS: usize = 4;
 
@@ -221,9 +223,14 @@ fn weight(answer: &ReadAnswer) -> usize {
     }
 }
 
-/// Whether the same read is likely to be made in the next slot: what names block numbers moves on with them.
+/// Whether the same read is likely to be made in the next slot, and worth to be remembered: what names block numbers moves
+/// on with them, and what a stranger makes long is not kept for four slots.
 fn recurs(read: &Read) -> bool {
-    matches!(read, Read::Call { .. } | Read::Balance { .. } | Read::Code { .. } | Read::StorageAt { .. })
+    match read {
+        Read::Call { data, .. } => data.len() <= LONGEST_AHEAD,
+        Read::Balance { .. } | Read::Code { .. } | Read::StorageAt { .. } => true,
+        Read::BlockNumber | Read::Block { .. } | Read::Logs { .. } => false,
+    }
 }
 
 /// The reads of one slot.

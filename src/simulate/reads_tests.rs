@@ -162,6 +162,7 @@ async fn what_the_last_slot_read_is_read_ahead_and_no_more() {
         first.read(1, balance(account)).await;
     }
     first.read(1, Read::BlockNumber).await;
+    first.read(1, Read::Call { to: Address::ZERO, data: Bytes::from(vec![0; LONGEST_AHEAD + 1]) }).await;
     assert_eq!(stack.cache.prefetch(2, pin(2)).await, 2);
     assert_eq!(asked(), 4);
     let second = stack.cache.slot(2, &[pin(2)]);
@@ -177,7 +178,7 @@ async fn what_the_last_slot_read_is_read_ahead_and_no_more() {
     assert_eq!(stack.cache.prefetch(6, pin(6)).await, 3, "no more than configured");
     assert_eq!(stack.cache.prefetch(6, Pin { chain_id: 2, ..pin(6) }).await, 0);
     for slot in 10..100 {
-        stack.cache.slot(slot, &[pin(1)]);
+        drop(stack.cache.slot(slot, &[pin(1)]));
     }
     assert!(stack.cache.used.lock().unwrap().len() <= SLOTS);
 }

@@ -11,6 +11,7 @@ use super::RpcUrl;
 pub struct ChainConfig {
     /// JSON-RPC endpoints (http or https), the preferred one first; the next one is used when one fails. With several, a
     /// pin is the block that most of them have, and where as many have another, the one of the first in this list.
+    #[serde(deserialize_with = "super::url::list")]
     pub rpc: Vec<RpcUrl>,
     /// Seconds before a slot's start at which the slot's pin is taken: the last block at or before that.
     /// Part of the protocol: every node of a network uses the same.

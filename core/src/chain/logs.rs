@@ -3,15 +3,21 @@
 //! A node is asked by number, and a node that lags or is on another fork then answers wrongly without an error. So every
 //! request is anchored ([`Anchor::Chain`]), and what comes is checked: in range, of the filter, each position once.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use alloy::eips::BlockNumHash;
 use alloy::primitives::{Address, B256, Bytes};
 use alloy::rpc::types::Log;
+use futures::StreamExt;
 use serde::Serialize;
 
 use super::{Anchor, Batcher, Request, RpcError};
 
 /// How often a range is halved at most because the node refuses it: a range of 2,000 down to single blocks.
 const HALVINGS: u32 = 11;
+
+/// Parts of a range that are asked for at once.
+const AT_ONCE: usize = 8;
 
 /// Which logs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -133,27 +139,49 @@ impl Batcher {
     /// [`RpcLimits::log_blocks`](super::RpcLimits::log_blocks), and in smaller ones where the node finds these too much.
     ///
     /// # Errors
-    /// As [`Self::ask`]; [`RpcError::NoBlock`] when no endpoint has the anchor.
+    /// As [`Self::ask`]; [`RpcError::NoBlock`] when no endpoint has the anchor; [`RpcError::TooLarge`] when all parts
+    /// together have more bytes than one answer may have.
     pub async fn logs(&self, anchor: BlockNumHash, filter: &LogFilter) -> Result<Vec<LogEntry>, RpcError> {
+        let bytes = &AtomicUsize::new(0);
         let parts = filter.parts(self.rpc().limits().log_blocks);
-        let parts = parts.map(|part| async move { self.part(anchor, part, HALVINGS).await });
-        Ok(futures::future::try_join_all(parts).await?.concat())
+        let parts = parts.map(|part| async move { self.part(anchor, part, HALVINGS, bytes).await });
+        let mut parts = futures::stream::iter(parts).buffered(AT_ONCE);
+        let mut logs = Vec::new();
+        while let Some(part) = parts.next().await {
+            logs.extend(part?);
+        }
+        Ok(logs)
     }
 
-    async fn part(&self, anchor: BlockNumHash, filter: LogFilter, halvings: u32) -> Result<Vec<LogEntry>, RpcError> {
+    /// `bytes` are those of all parts so far: many small answers may not come to more than one large one.
+    async fn part(
+        &self,
+        anchor: BlockNumHash,
+        filter: LogFilter,
+        halvings: u32,
+        bytes: &AtomicUsize,
+    ) -> Result<Vec<LogEntry>, RpcError> {
+        let chain = self.rpc().chain();
         let refusal = match self.ask(filter.request(anchor)).await {
-            Ok(json) => return filter.read(self.rpc().chain(), anchor, json.get()),
+            Ok(json) => {
+                let limit = self.rpc().limits().response_bytes;
+                let length = json.get().len();
+                if bytes.fetch_add(length, Ordering::Relaxed) + length > limit {
+                    return Err(RpcError::TooLarge { chain, limit });
+                }
+                return filter.read(chain, anchor, json.get());
+            }
             Err(error) => error,
         };
         // Nodes limit blocks, logs and bytes, each in its own words.
         let halves = match &refusal {
-            RpcError::Node { .. } | RpcError::TooLarge { .. } if halvings > 0 => filter.halves(),
+            RpcError::Node { .. } if halvings > 0 => filter.halves(),
             _ => None,
         };
         let Some([first, second]) = halves else { return Err(refusal) };
         // One after the other: when the first is refused for another reason, the second is not asked at all.
-        let mut logs = Box::pin(self.part(anchor, first, halvings - 1)).await?;
-        logs.extend(Box::pin(self.part(anchor, second, halvings - 1)).await?);
+        let mut logs = Box::pin(self.part(anchor, first, halvings - 1, bytes)).await?;
+        logs.extend(Box::pin(self.part(anchor, second, halvings - 1, bytes)).await?);
         Ok(logs)
     }
 }

@@ -4,7 +4,8 @@
 use std::fmt;
 
 use alloy::transports::http::reqwest::Url;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An endpoint's URL. `Debug`, `Display` and `Serialize` leave out what may be a credential; a URL without any is shown as
 /// it was written.
@@ -56,6 +57,31 @@ impl Serialize for RpcUrl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.redacted())
     }
+}
+
+/// Reads a list of URLs. A single one is an error that does not quote it, as serde's own would.
+pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RpcUrl>, D::Error> {
+    struct Urls;
+    impl<'de> Visitor<'de> for Urls {
+        type Value = Vec<RpcUrl>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of URLs")
+        }
+
+        fn visit_str<E: de::Error>(self, _url: &str) -> Result<Self::Value, E> {
+            Err(E::custom("a list of URLs is needed: write it in brackets"))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut urls = Vec::new();
+            while let Some(url) = list.next_element()? {
+                urls.push(url);
+            }
+            Ok(urls)
+        }
+    }
+    deserializer.deserialize_any(Urls)
 }
 
 #[cfg(test)]
