@@ -200,6 +200,17 @@ mod tests {
     }
 
     #[test]
+    fn an_rpc_url_is_shown_without_what_may_be_a_credential() {
+        let url = "https://user:SECRET@node.example:8443/v2/SECRET?key=SECRET";
+        let config = load(&GOOD.replace("http://127.0.0.1:8545", url)).unwrap();
+        let shown = format!("{} {config:?}", serde_json::to_string_pretty(&config).unwrap());
+        assert!(shown.contains("node.example:8443") && !shown.contains("SECRET"), "{shown}");
+        assert_eq!(config.chains[&31337].rpc[0].expose(), url);
+        let error = load(&GOOD.replace("[\"http://127.0.0.1:8545\"]", &format!("\"{url}\""))).unwrap_err();
+        assert!(error.contains("chains.31337.rpc") && !error.contains("SECRET"), "{error}");
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (from, to, named) in [
             ("slot_seconds = 2", "slot_seconds = 0", "network.slot_seconds"),
