@@ -197,7 +197,9 @@ fn faults(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
 fn list(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
     let config = source.load()?;
     let domain = config.domain().ok_or(node::StartError::NoTarget)?;
-    let identity = ledger::identity(&config.network.name, &domain, config.network.aggregator);
+    // A standby's ledger is its own; the aggregator's is named without its key, which whoever looks may not read.
+    let submitter = if config.standby.rank == 0 { config.network.aggregator } else { config.submitter()?.address() };
+    let identity = ledger::identity(&config.network.name, &domain, submitter);
     let tasks = ledger::list(&config.state_dir, &identity)?;
     if json {
         for task in &tasks {

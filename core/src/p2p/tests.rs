@@ -366,3 +366,19 @@ async fn an_address_that_cannot_be_listened_on_is_told_with_its_reason() {
     let error = start(config, &"x".repeat(65)).unwrap_err().to_string();
     assert!(error.contains("1 to 55 bytes") && error.contains("65 bytes long"), "{error}");
 }
+
+#[tokio::test]
+async fn who_goes_on_beyond_the_rate_is_put_out() {
+    let mut target = node(P2pConfig { vote_rate_per_second: 2, ..config() }, 1, vec![]).await;
+    let id = target.network.local_peer_id();
+    let mut swarm = stranger(&target).await;
+    let local = *swarm.local_peer_id();
+    assert_eq!(claim(&mut swarm, id, realm().own_claim(&local, &Key(3)).unwrap()).await, Ok(()));
+    let drain = tokio::spawn(async move { while target.events.recv().await.is_some() {} });
+    // Four are heard and four are refused, and some more on a slow machine; then the connection is closed.
+    for round in 0..200u32 {
+        swarm.behaviour_mut().votes.send_request(&id, round.to_be_bytes().to_vec());
+    }
+    until(&mut swarm, |event| matches!(event, SwarmEvent::ConnectionClosed { .. }).then_some(())).await;
+    drain.abort();
+}

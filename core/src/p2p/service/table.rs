@@ -47,6 +47,9 @@ pub(super) struct Peer {
 
     pub votes: Bucket,
     pub gossip: Bucket,
+    /// What it may send beyond those, to no effect, before that is a flood.
+    pub excess_votes: Bucket,
+    pub excess_gossip: Bucket,
     pub requests: Bucket,
     /// Our votes under way to it.
     pub votes_out: usize,
@@ -72,6 +75,8 @@ impl Peer {
             questions: 0,
             votes: Bucket::new(config.vote_rate_per_second, now),
             gossip: Bucket::new(config.gossip_rate_per_second, now),
+            excess_votes: Bucket::new(config.vote_rate_per_second, now),
+            excess_gossip: Bucket::new(config.gossip_rate_per_second, now),
             requests: Bucket::new(REQUESTS_PER_SECOND, now),
             votes_out: 0,
         }

@@ -1,7 +1,7 @@
 //! What is said: gossip and votes, both ways.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libp2p::PeerId;
 use libp2p::gossipsub;
@@ -17,6 +17,10 @@ use crate::p2p::vote::{self, Answered, VoteReceipt, VoteRefusal, VoteReply};
 
 /// Votes under way to one peer: fewer than its streams, which are shared with its votes to us.
 const MAX_VOTES_TO_ONE: usize = MAX_STREAMS / 2;
+
+/// How long somebody is kept out who goes on at more than twice the rate that is heard. Refusing costs less than hearing,
+/// and a disconnected peer costs nothing.
+const FLOOD_BAN: Duration = Duration::from_secs(60);
 
 /// Our votes under way.
 #[derive(Debug, Default)]
@@ -112,8 +116,12 @@ impl Service {
             dropped("gossip", "not_authenticated");
             return self.settle(Judged { message, verdict: Acceptance::Ignore });
         };
-        if !peer.gossip.take(Instant::now()) {
+        let now = Instant::now();
+        if !peer.gossip.take(now) {
             dropped("gossip", "rate_limited");
+            if !peer.excess_gossip.take(now) {
+                self.ban(message.source, FLOOD_BAN, "flood");
+            }
             return self.settle(Judged { message, verdict: Acceptance::Ignore });
         }
         if bytes.len() > self.config.max_message_bytes {
@@ -151,7 +159,11 @@ impl Service {
         let Some((role, peer)) = self.peers.get_mut(&from).and_then(Peer::speaking) else {
             return self.on_answered(Answered { channel, answer: Err(VoteRefusal::NotAuthenticated) });
         };
-        if !peer.votes.take(Instant::now()) {
+        let now = Instant::now();
+        if !peer.votes.take(now) {
+            if !peer.excess_votes.take(now) {
+                self.ban(from, FLOOD_BAN, "flood");
+            }
             return self.on_answered(Answered { channel, answer: Err(VoteRefusal::RateLimited) });
         }
         let Ok(place) = self.events.clone().try_reserve_owned() else {
