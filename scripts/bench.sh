@@ -6,7 +6,9 @@ cd "$(dirname "$0")/.."
 
 # area  package  bench target
 benches=(
+  "sandbox ditto-sandbox sandbox"
   "reads  ditto-operator  reads"
+  "flood ditto-core flood"
 )
 
 rm -rf target/bench

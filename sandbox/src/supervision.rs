@@ -92,3 +92,142 @@ impl Supervisor {
 fn errno() -> Errno {
     Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use rustix::{
+        event::{PollFd, PollFlags, Timespec, poll},
+        net::{AddressFamily, SocketFlags, SocketType, socketpair},
+        process::{Pid, Signal, WaitOptions, kill_process, waitpid},
+    };
+
+    use super::*;
+    use crate::{
+        confine::{self, Filters},
+        fd_passing,
+    };
+
+    /// A process confined like a template, which then does `act`; and the host's ends.
+    fn template(act: impl FnOnce()) -> (Pid, OwnedFd, Supervisor) {
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        let filters = Filters::new().unwrap();
+        // SAFETY: takes nothing, cannot fail.
+        let parent = unsafe { libc::getpid() };
+        // SAFETY: the child makes system calls and allocates, which the C library allows after fork.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let confined = confine::confine_zygote().and_then(|()| {
+                confine::confine_template(theirs, parent, &filters, 1 << 40, |control, listener| {
+                    fd_passing::send(control, &[1], Some(listener))
+                })
+            });
+            if confined.is_ok() {
+                act();
+            }
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(if confined.is_ok() { 0 } else { 99 }) }
+        }
+        drop(theirs);
+        let (_, listener) = fd_passing::receive(&ours, &mut [0; 8]).unwrap();
+        (Pid::from_raw(child).unwrap(), ours, Supervisor::new(listener.unwrap()))
+    }
+
+    fn waits(supervisor: &Supervisor, milliseconds: i64) -> bool {
+        let timeout = Timespec { tv_sec: milliseconds / 1_000, tv_nsec: milliseconds % 1_000 * 1_000_000 };
+        poll(&mut [PollFd::from_borrowed_fd(supervisor.fd(), PollFlags::IN)], Some(&timeout)).unwrap() == 1
+    }
+
+    fn reap(pid: Pid) -> rustix::process::WaitStatus {
+        waitpid(Some(pid), WaitOptions::empty()).unwrap().unwrap().1
+    }
+
+    #[test]
+    fn a_fork_bomb_gets_the_forks_that_its_host_wants_and_no_more() {
+        // Parent and children all fork for ever.
+        let (pid, _socket, supervisor) = template(|| while fork().is_ok() {});
+        let mut known = vec![pid];
+        for _ in 0..5 {
+            // The template's own forks are allowed, as a host would; its children's are not.
+            let waiting = loop {
+                assert!(waits(&supervisor, 10_000));
+                let waiting = supervisor.waiting().unwrap();
+                if waiting.pid == pid.as_raw_nonzero().get() as u32 {
+                    break waiting;
+                }
+            };
+            let before = children();
+            supervisor.allow(waiting).unwrap();
+            let looks = (0..10_000).map(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                children().into_iter().find(|child| !before.contains(child))
+            });
+            let born = looks.flatten().next().unwrap();
+            known.push(Pid::from_raw(born).unwrap());
+        }
+        // Five were allowed, five came; they are this process's children.
+        let mine = children();
+        assert!(known.iter().all(|pid| mine.contains(&pid.as_raw_nonzero().get())));
+        for pid in known {
+            kill_process(pid, Signal::KILL).unwrap();
+            assert_eq!(reap(pid).terminating_signal(), Some(libc::SIGKILL));
+        }
+    }
+
+    fn children() -> Vec<i32> {
+        let text = std::fs::read_to_string("/proc/thread-self/children").unwrap();
+        text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    }
+
+    #[test]
+    fn what_a_template_may_not_kills_it() {
+        // SAFETY (all of these): system calls that never happen, for the filter kills first.
+        let acts: [(&str, fn()); 12] = [
+            ("another kind of fork", || drop(unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) })),
+            ("a thread", || {
+                let flags = libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND | libc::SIGCHLD;
+                unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+            }),
+            ("a namespace", || {
+                let flags = FORK_FLAGS | libc::CLONE_NEWUSER;
+                unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+            }),
+            ("clone3", || drop(unsafe { libc::syscall(libc::SYS_clone3, 0, 0) })),
+            ("vfork", || drop(unsafe { libc::syscall(libc::SYS_vfork) })),
+            ("a signal", || drop(unsafe { libc::syscall(libc::SYS_kill, libc::getppid(), 0) })),
+            ("its own group", || drop(unsafe { libc::syscall(libc::SYS_setpgid, 0, 0) })),
+            ("a socket", || drop(unsafe { libc::syscall(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0) })),
+            ("a file", || drop(unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, c"/etc/passwd".as_ptr(), 0) })),
+            ("a program", || drop(unsafe { libc::syscall(libc::SYS_execve, c"/bin/sh".as_ptr(), 0, 0) })),
+            ("a message with a descriptor", || drop(unsafe { libc::syscall(libc::SYS_sendmsg, 0, 0, 0) })),
+            ("another process's descriptor", || drop(unsafe { libc::syscall(libc::SYS_pidfd_open, 1, 0) })),
+        ];
+        for (what, act) in acts {
+            let (pid, _socket, _supervisor) = template(act);
+            assert_eq!(reap(pid).terminating_signal(), Some(libc::SIGSYS), "{what}");
+        }
+        let (pid, _socket, _supervisor) = template(|| {});
+        assert_eq!(reap(pid).exit_status(), Some(0));
+    }
+
+    #[test]
+    fn a_run_of_a_template_may_not_what_the_template_may() {
+        let acts: [(&str, fn()); 4] = [
+            ("fork", || drop(fork())),
+            // SAFETY (all): killed before they happen.
+            ("receive a descriptor", || drop(unsafe { libc::syscall(libc::SYS_recvmsg, 0, 0, 0) })),
+            ("outlive its zygote", || drop(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, 0) })),
+            ("raise a limit", || drop(unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_AS, 0, 0) })),
+        ];
+        for (what, act) in acts {
+            let filters = Filters::new().unwrap();
+            let (pid, _socket, supervisor) = template(move || {
+                if confine::confine_run(0, 5, &filters).is_ok() {
+                    act();
+                }
+            });
+            assert_eq!(reap(pid).terminating_signal(), Some(libc::SIGSYS), "{what}");
+            drop(supervisor);
+        }
+    }
+}

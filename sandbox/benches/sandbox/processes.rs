@@ -70,11 +70,6 @@ pub fn resident(pids: &[u32]) -> u64 {
     pids.iter().map(|pid| kilobytes(*pid, "smaps_rollup", "Pss:")).sum()
 }
 
-/// Resident memory that is this process's alone, in bytes.
-pub fn private(pid: u32) -> u64 {
-    ["Private_Clean:", "Private_Dirty:"].iter().map(|field| kilobytes(pid, "smaps_rollup", field)).sum()
-}
-
 /// Children of the sandbox's processes that are dead and not reaped.
 pub fn zombies() -> usize {
     let state = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
