@@ -5,7 +5,7 @@
 
 use alloy::primitives::{Address, Bytes, U256};
 use alloy::sol;
-use alloy::sol_types::SolValue;
+use alloy::sol_types::{SolType, SolValue, abi, sol_data};
 use ditto_sandbox::Call;
 
 /// What declared calls begin with.
@@ -20,6 +20,8 @@ sol! {
         bytes data;
     }
 }
+
+type Declared = sol_data::Array<DeclaredCall>;
 
 /// Why code that begins like declared calls holds none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,10 +45,16 @@ pub fn declared_calls(code: &[u8]) -> Option<Result<Vec<Call>, DeclaredError>> {
 }
 
 fn decode(encoded: &[u8]) -> Result<Vec<Call>, DeclaredError> {
-    let declared = Vec::<DeclaredCall>::abi_decode(encoded).map_err(|_| DeclaredError::Encoding)?;
-    if declared.is_empty() || declared.len() > MAX_CALLS {
-        return Err(DeclaredError::Count(declared.len()));
+    // Offsets may all lead to the same bytes, so a little code could be a great deal of memory: what is copied is counted
+    // before it is. One encoding has every byte once.
+    let tokens = abi::decode::<<Declared as SolType>::Token<'_>>(encoded).map_err(|_| DeclaredError::Encoding)?;
+    if tokens.0.is_empty() || tokens.0.len() > MAX_CALLS {
+        return Err(DeclaredError::Count(tokens.0.len()));
     }
+    if tokens.0.iter().map(|(_, _, data)| data.0.len()).sum::<usize>() > encoded.len() {
+        return Err(DeclaredError::Encoding);
+    }
+    let declared: Vec<DeclaredCall> = Declared::detokenize(tokens);
     if declared.abi_encode() != encoded {
         return Err(DeclaredError::Encoding);
     }
@@ -87,6 +95,19 @@ mod tests {
         assert_eq!(declared_calls(&encode(&[])), Some(Err(DeclaredError::Count(0))));
         let call = Call { to: [1; 20], value: [0; 32], data: Vec::new() };
         assert_eq!(declared_calls(&encode(&vec![call; 257])), Some(Err(DeclaredError::Count(257))));
+    }
+
+    #[test]
+    fn many_calls_that_share_their_data_are_not_copied() {
+        // 250 calls of 1 MiB each in a little more than 1 MiB; and a hundred thousand offsets to one call.
+        for (calls, data) in [(250, 1 << 20), (100_000, 0)] {
+            let word = |number: usize| U256::from(number).to_be_bytes::<32>();
+            let mut code = [MAGIC, &word(32), &word(calls)].concat();
+            (0..calls).for_each(|_| code.extend_from_slice(&word(calls * 32)));
+            [0, 0, 96, data].into_iter().for_each(|number| code.extend_from_slice(&word(number)));
+            code.resize(code.len() + data, 1);
+            assert!(declared_calls(&code).unwrap().is_err());
+        }
     }
 
     proptest! {
