@@ -148,8 +148,7 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
             judge: judge.clone(),
         },
     );
-    let limits = config.sandbox.limits.clone();
-    pipeline.io(to_simulate, Simulate { sandbox, limits, board: board.clone(), build });
+    pipeline.io(to_simulate, Simulate { sandbox, board: board.clone(), build });
     pipeline.io(
         to_build,
         Build {

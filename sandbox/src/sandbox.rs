@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::{
     host::{Bell, Queued, Worker},
     job::{Job, Reads},
-    limits::SandboxConfig,
+    limits::{Limits, SandboxConfig},
     outcome::{Outcome, Report},
 };
 
@@ -41,6 +41,7 @@ pub struct Sandbox {
 }
 
 struct Shared {
+    config: SandboxConfig,
     jobs: Sender<Queued>,
     bells: Vec<Arc<Bell>>,
     /// Which worker is offered the next job first.
@@ -63,7 +64,13 @@ impl Sandbox {
             threads.push(std::thread::Builder::new().name(format!("sandbox-{index}")).spawn(move || worker.work())?);
         }
         let sandbox = Sandbox {
-            shared: Arc::new(Shared { jobs, bells, turn: AtomicUsize::new(0), threads: Mutex::new(threads) }),
+            shared: Arc::new(Shared {
+                config: config.clone(),
+                jobs,
+                bells,
+                turn: AtomicUsize::new(0),
+                threads: Mutex::new(threads),
+            }),
         };
         for _ in 0..config.workers {
             let patience = Duration::from_millis(config.zygote_patience_ms) + Duration::from_secs(1);
@@ -74,6 +81,11 @@ impl Sandbox {
             }
         }
         Ok(sandbox)
+    }
+
+    /// What a performer's run of this workflow may use, by its id (decimal): the general limits, or what is stricter for it.
+    pub fn limits_of(&self, workflow: &str) -> Limits {
+        self.shared.config.limits_of(workflow)
     }
 
     /// Queues a job. `done` is called once, on a worker's thread: it must return soon, like [`Reads::read`].

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use alloy::primitives::{B256, keccak256};
 use ditto_core::stage::{Deadline, Handler, Outbox, Outcome};
-use ditto_sandbox::{Input, Job, Limits, ReadRequest, Report, Sandbox};
+use ditto_sandbox::{Input, Job, ReadRequest, Report, Sandbox};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -41,8 +41,6 @@ pub struct Simulated {
 pub struct Simulate {
     /// The sandbox.
     pub sandbox: Sandbox,
-    /// A performer's limits.
-    pub limits: Limits,
     /// Recent slots.
     pub board: Arc<Board>,
     /// Where ended runs go.
@@ -77,7 +75,7 @@ impl Handler for Simulate {
             return kind;
         }
         let patience = if due.context.own_rank == Some(0) { 1 } else { ATTESTER_PATIENCE };
-        let mut limits = self.limits.times(patience);
+        let mut limits = self.sandbox.limits_of(&due.workflow.id.to_string()).times(patience);
         // A run whose slot is over helps nobody, and would take the next slot's place.
         let left =
             due.context.end.remaining().map_or(u64::MAX, |left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
