@@ -114,7 +114,9 @@ pub enum InterchangeError {
         version: u32,
     },
     /// Another network's or key's.
-    #[error("this is the journal of key {found_key} on network {found_network}, and this operator has key {key} on network {network}")]
+    #[error(
+        "this is the journal of key {found_key} on network {found_network}, and this operator has key {key} on network {network}"
+    )]
     Foreign {
         /// Whose it is.
         found_key: String,
@@ -204,11 +206,7 @@ pub fn parse(text: &str) -> Result<Interchange, InterchangeError> {
 ///
 /// # Errors
 /// When it is another network's or key's, or the journal that is there cannot be trusted.
-pub fn import(
-    state_dir: &Path,
-    identity: &StoreIdentity,
-    from: &Interchange,
-) -> Result<Imported, InterchangeError> {
+pub fn import(state_dir: &Path, identity: &StoreIdentity, from: &Interchange) -> Result<Imported, InterchangeError> {
     let Metadata { network, consensus_key, .. } = &from.metadata;
     if (network, consensus_key) != (&identity.network, &identity.key) {
         return Err(InterchangeError::Foreign {

@@ -169,7 +169,8 @@ impl Journal {
     /// When there is one.
     pub fn init(state_dir: &Path, identity: &StoreIdentity, now: Slot) -> Result<Slot, JournalError> {
         let floor = now.saturating_add(AHEAD);
-        Store::create_witnessed(Self::path(state_dir), identity, |tx| raise(tx, FLOOR, floor)).map_err(JournalError::of)?;
+        Store::create_witnessed(Self::path(state_dir), identity, |tx| raise(tx, FLOOR, floor))
+            .map_err(JournalError::of)?;
         Ok(floor)
     }
 
@@ -186,10 +187,9 @@ impl Journal {
     ) -> Result<(Slot, Vec<PathBuf>), JournalError> {
         let path = Self::path(state_dir);
         // Also what is distrusted may know a later slot than this machine's clock.
-        let high = match Store::open(&path, identity) {
-            _ if !path.exists() => None,
-            Ok(store) => store.get(MARKS, HIGH, |high| high)?,
-            Err(_) => None,
+        let high = match path.exists().then(|| Store::open(&path, identity)) {
+            Some(Ok(store)) => store.get(MARKS, HIGH, |high| high)?,
+            Some(Err(_)) | None => None,
         };
         let mut moved = Vec::new();
         for name in [FILE.to_owned(), format!("{FILE}.marks")] {

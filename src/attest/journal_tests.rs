@@ -135,7 +135,7 @@ fn no_damaged_header_byte_passes_for_an_older_state() {
     drop(journal);
     let good = std::fs::read(&file).unwrap();
     let mut noticed = 0;
-    for flip in 1..=255u8 {
+    for flip in [1u8, 2, 4, 8, 16, 32, 64, 128, 255] {
         let mut bytes = good.clone();
         bytes[9] ^= flip;
         std::fs::write(&file, &bytes).unwrap();
@@ -187,7 +187,8 @@ fn a_journal_moves_to_another_server_and_marks_never_sink() {
     let stranger = Journal::identity("other", 1, &SecretKey::derive(&[1; 32]).unwrap().public());
     let refused = interchange::import(tempfile::tempdir().unwrap().path(), &stranger, &read).unwrap_err();
     assert!(matches!(refused, InterchangeError::Foreign { .. }), "{refused}");
-    for hostile in ["", "{}", "[]", &text.replace("\"1\"", "\"x\""), &text.replace("\"version\": 1", "\"version\": 9")] {
+    for hostile in ["", "{}", "[]", &text.replace("\"3\"", "\"x\""), &text.replace("\"version\": 1", "\"version\": 9")]
+    {
         assert!(interchange::parse(hostile).is_err(), "{hostile}");
     }
 }
