@@ -67,7 +67,7 @@ fn generate(source: &str, look: Option<Look<'_>>) -> Result<String, CompileError
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, source, SourceType::ts()).parse();
     if let Some(problem) = parsed.diagnostics.first() {
-        return Err(refused(&problem.message, problem.labels.first().map(|label| label.offset() as u32)));
+        return Err(refused(&problem.message, problem.labels.first().map(|label| label.offset())));
     }
     if let Some(import) = parsed.module_record.dynamic_imports.first() {
         return Err(CompileError::ForbiddenImport { specifier: text_of(source, import.module_request) });
@@ -82,14 +82,14 @@ fn generate(source: &str, look: Option<Look<'_>>) -> Result<String, CompileError
         .with_build_nodes(imports::has_namespace(&program))
         .build(&program);
     if let Some(problem) = analysed.diagnostics.first() {
-        return Err(refused(&problem.message, problem.labels.first().map(|label| label.offset() as u32)));
+        return Err(refused(&problem.message, problem.labels.first().map(|label| label.offset())));
     }
     imports::check_namespaces(&program, &analysed.semantic)?;
     let path = Path::new(WORKFLOW_FILE);
     let transformed = Transformer::new(&allocator, path, &TransformOptions::default())
         .build_with_scoping(analysed.semantic.into_scoping(), &mut program);
     if let Some(problem) = transformed.diagnostics.first() {
-        return Err(refused(&problem.message, problem.labels.first().map(|label| label.offset() as u32)));
+        return Err(refused(&problem.message, problem.labels.first().map(|label| label.offset())));
     }
     imports::check_named(&program)?;
     let options = CodegenOptions {
