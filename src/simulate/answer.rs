@@ -105,7 +105,9 @@ struct Block {
 fn canonical(read: &Read, pin: &Pin, result: &str) -> Option<String> {
     match read {
         Read::Call { .. } | Read::Code { .. } => {
-            let bytes: Bytes = serde_json::from_str(result).ok()?;
+            // As text: a list of numbers would do for bytes as well.
+            let text: String = serde_json::from_str(result).ok()?;
+            let bytes: Bytes = text.strip_prefix("0x")?.parse().ok()?;
             Some(format!("\"{bytes}\""))
         }
         Read::Balance { .. } => {
