@@ -16,6 +16,7 @@
 //! twice, in the EntryPoint's event and in the target's own counter.
 
 pub mod anvil;
+pub mod audit;
 pub mod bindings;
 pub mod faults;
 pub mod gas;
@@ -27,6 +28,7 @@ pub mod process;
 pub mod report;
 pub mod run;
 pub mod setup;
+pub mod signals;
 pub mod summary;
 pub mod transactions;
 pub mod triggers;

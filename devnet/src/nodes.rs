@@ -21,6 +21,8 @@ use crate::setup::Network;
 
 /// The aggregator's name among the children, and of its files.
 pub const AGGREGATOR: &str = "aggregator";
+/// The name of the aggregator that stands by.
+pub const STANDBY: &str = "standby";
 
 /// A node that was started.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct Node {
 pub struct Nodes {
     /// The aggregator.
     pub aggregator: Node,
+    /// The one that stands by for it.
+    pub standby: Option<Node>,
     /// The operators, in the order of their numbers.
     pub operators: Vec<Node>,
 }
@@ -45,7 +49,7 @@ pub struct Nodes {
 impl Nodes {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Node> {
-        std::iter::once(&self.aggregator).chain(&self.operators)
+        std::iter::once(&self.aggregator).chain(&self.standby).chain(&self.operators)
     }
 }
 
@@ -54,6 +58,8 @@ impl Nodes {
 struct NodeConfig {
     state_dir: PathBuf,
     keys: BTreeMap<&'static str, SecretSource>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standby: Option<StandbyTable>,
     network: NetworkConfig,
     p2p: P2pConfig,
     telemetry: TelemetryConfig,
@@ -61,33 +67,66 @@ struct NodeConfig {
     chains: BTreeMap<String, ChainConfig>,
 }
 
+/// An aggregator's `[standby]` table.
+#[derive(Serialize)]
+struct StandbyTable {
+    rank: u64,
+    step_seconds: u64,
+}
+
 /// Writes the configurations and starts the aggregator, then the operators.
 ///
 /// # Errors
 /// When a file cannot be written or a program cannot be started.
 pub fn start(children: &mut Children, options: &Options, dir: &Path, network: &Network) -> anyhow::Result<Nodes> {
-    let bin_dir = match &options.bin_dir {
-        Some(dir) => dir.clone(),
-        None => std::env::current_exe()
-            .ok()
-            .and_then(|path| Some(path.parent()?.to_owned()))
-            .context("cannot tell where this executable is; give --bin-dir")?,
-    };
+    let bin_dir = bin_dir(options)?;
     let bootstrap = free_port()?;
     let written = Writer { dir, network, bootstrap };
 
     let aggregator = written.write(AGGREGATOR, bootstrap, &[("submitter", network.submitter.to_bytes().0)])?;
     start_one(children, &bin_dir, "ditto-aggregator", dir, &aggregator)?;
+    let standby = match network.operators.first().filter(|_| options.standby) {
+        Some(operator) => {
+            let node = written.write(STANDBY, free_port()?, &[("submitter", operator.signer.to_bytes().0)])?;
+            start_one(children, &bin_dir, "ditto-aggregator", dir, &node)?;
+            Some(node)
+        }
+        None => None,
+    };
 
     let mut operators = Vec::with_capacity(network.operators.len());
     for operator in &network.operators {
         let keys = [("consensus", operator.consensus.to_bytes()), ("signer", operator.signer.to_bytes().0)];
         let node = Node { byzantine: operator.byzantine, ..written.write(&operator.name(), free_port()?, &keys)? };
+        let config = dir.join(format!("{}.toml", node.name));
+        let made = std::process::Command::new(bin_dir.join("ditto-operator"))
+            .args(["journal", "--config"])
+            .arg(&config)
+            .arg("init")
+            .output()
+            .context("cannot run ditto-operator to make a journal")?;
+        if !made.status.success() {
+            bail!("no journal for {}: {}", node.name, String::from_utf8_lossy(&made.stderr));
+        }
         let binary = if operator.byzantine { "ditto-byzantine" } else { "ditto-operator" };
         start_one(children, &bin_dir, binary, dir, &node)?;
         operators.push(node);
     }
-    Ok(Nodes { aggregator, operators })
+    Ok(Nodes { aggregator, standby, operators })
+}
+
+/// Where the binaries are.
+///
+/// # Errors
+/// When it is not said, and this executable does not know where it is itself.
+pub fn bin_dir(options: &Options) -> anyhow::Result<PathBuf> {
+    match &options.bin_dir {
+        Some(dir) => Ok(dir.clone()),
+        None => std::env::current_exe()
+            .ok()
+            .and_then(|path| Some(path.parent()?.to_owned()))
+            .context("cannot tell where this executable is; give --bin-dir"),
+    }
 }
 
 fn start_one(children: &mut Children, bin_dir: &Path, binary: &str, dir: &Path, node: &Node) -> anyhow::Result<()> {
@@ -119,9 +158,11 @@ impl Writer<'_> {
         let http = free_port()?;
         let address = |port| format!("/ip4/127.0.0.1/tcp/{port}").parse().context("not an address");
         let bootstrap = if p2p == self.bootstrap { Vec::new() } else { vec![address(self.bootstrap)?] };
+        let standby = (name == STANDBY).then_some(StandbyTable { rank: 1, step_seconds: 1 });
         let config = NodeConfig {
             state_dir,
             keys,
+            standby,
             network: self.network.config.clone(),
             p2p: P2pConfig {
                 listen: vec![address(p2p)?],

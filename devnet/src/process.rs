@@ -24,6 +24,9 @@ pub struct Process {
     child: Child,
     log: PathBuf,
     ended: bool,
+    /// How it was started.
+    program: PathBuf,
+    args: Vec<String>,
 }
 
 impl Process {
@@ -63,15 +66,37 @@ impl Children {
     /// When it cannot be started, naming the program.
     pub fn start(&mut self, name: &str, program: &Path, args: &[&str], log: &Path) -> anyhow::Result<()> {
         let output = File::create(log).with_context(|| format!("cannot write the log {}", log.display()))?;
-        let errors = output.try_clone().context("cannot share a log file")?;
-        let mut command = Command::new(program);
-        // A group of its own: Ctrl-C in the terminal is for the devnet, which then ends its children in order.
-        command.args(args).stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
-        // SAFETY: between fork and exec only one system call is made, which neither allocates nor locks.
-        unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
-        let child = command.spawn().with_context(|| format!("cannot start {} ({name})", program.display()))?;
-        self.0.push(Process { name: name.to_owned(), child, log: log.to_owned(), ended: false });
+        let child = spawn(name, program, args, output)?;
+        let (log, program) = (log.to_owned(), program.to_owned());
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        self.0.push(Process { name: name.to_owned(), child, log, ended: false, program, args });
         Ok(())
+    }
+
+    /// Starts a child that has ended anew, as it was started; its log goes on.
+    ///
+    /// # Errors
+    /// When it was never started, still runs, or cannot be started.
+    pub fn restart(&mut self, name: &str) -> anyhow::Result<()> {
+        let Some(process) = self.get(name) else { bail!("{name} was not started") };
+        anyhow::ensure!(!process.runs(), "{name} still runs");
+        let log = &process.log;
+        let output = File::options().append(true).open(log);
+        let output = output.with_context(|| format!("cannot go on with the log {}", log.display()))?;
+        let args: Vec<&str> = process.args.iter().map(String::as_str).collect();
+        process.child = spawn(name, &process.program, &args, output)?;
+        process.ended = false;
+        Ok(())
+    }
+
+    /// Waits until a child that was killed is gone.
+    pub fn reap(&mut self, name: &str) {
+        if let Some(process) = self.get(name)
+            && !process.ended
+        {
+            // A killed child is gone at once.
+            process.ended = process.child.wait().is_ok();
+        }
     }
 
     /// The child of this name.
@@ -118,6 +143,16 @@ impl Children {
         end(chain).await;
         self.0.clear();
     }
+}
+
+fn spawn(name: &str, program: &Path, args: &[&str], output: File) -> anyhow::Result<Child> {
+    let errors = output.try_clone().context("cannot share a log file")?;
+    let mut command = Command::new(program);
+    // A group of its own: Ctrl-C in the terminal is for the devnet, which then ends its children in order.
+    command.args(args).stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
+    // SAFETY: between fork and exec only one system call is made, which neither allocates nor locks.
+    unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
+    command.spawn().with_context(|| format!("cannot start {} ({name})", program.display()))
 }
 
 async fn end(processes: &mut [Process]) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::audit::Audit;
 use crate::gas::Gas;
 use crate::nodes::{AGGREGATOR, Nodes};
 use crate::observe::ledger::{Fate, Ledger, percentile};
@@ -31,6 +32,8 @@ pub struct Report {
     pub workflows: u64,
     /// Occurrences that had to execute, computed by the devnet from triggers and slot times.
     pub due_expected: u64,
+    /// The same by trigger, and how many of them executed.
+    pub by_trigger: BTreeMap<&'static str, ByTrigger>,
     /// Occurrences that operators saw as due in the counted slots (the operator that saw most). Occurrences that are
     /// tried again, and a hostile workflow's, count here too.
     pub due: u64,
@@ -63,9 +66,21 @@ pub struct Report {
     /// The hostile workflow, apart from everything above but `due`, `simulated`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostile: Option<Hostile>,
+    /// What killing the aggregator came to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aggregator: Option<Audit>,
     /// The operator that was killed on purpose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub killed: Option<Killed>,
+}
+
+/// Occurrences of one kind of trigger.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ByTrigger {
+    /// How many had to execute.
+    pub due: u64,
+    /// How many did.
+    pub executed: u64,
 }
 
 /// Who was killed just before a slot it was elected for, and who stepped in.
@@ -145,6 +160,11 @@ impl Report {
             byzantine: options.byzantine,
             workflows: options.workflows,
             due_expected,
+            by_trigger: ledger
+                .by_trigger()
+                .into_iter()
+                .map(|(name, (due, executed))| (name, ByTrigger { due, executed }))
+                .collect(),
             due: of_slots(|counts| counts.due),
             simulated: of_slots(|counts| counts.simulated),
             proposed: tasks(|counts| counts.proposed),
@@ -163,6 +183,7 @@ impl Report {
             },
             gas,
             killed: None,
+            aggregator: None,
             hostile: options.hostile_workflow.then(|| Hostile {
                 due: window.slots,
                 outcomes: honest(scraper, nodes, |heard| {

@@ -79,7 +79,9 @@ async fn drive(
 
     let mut watch = Watch::new(options, &network, &nodes, window, &published)?;
     watch.run(children).await?;
-    let report = watch.report().await?;
+    let mut report = watch.report().await?;
+    report.aggregator = watch.audit(children, &nodes::bin_dir(options)?, dir)?;
+    report.ok &= report.aggregator.as_ref().is_none_or(|audit| audit.decided_twice == 0);
     write(options, &report)?;
     say.line(&summary::table(&report));
     verdict.set(Some(report.ok));

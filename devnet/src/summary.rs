@@ -70,6 +70,17 @@ pub fn table(report: &Report) -> String {
         let rank = killed.rank.map_or_else(|| "-".to_owned(), |rank| rank.to_string());
         table.row("performed by", performer, &format!("stepped in, as rank {rank}"));
     }
+    if let Some(audit) = &report.aggregator {
+        table.section("The aggregator that was killed");
+        table.row("killed", audit.kills, "times, without warning, while the network went on");
+        for (state, tasks) in &audit.tasks {
+            table.row(state, tasks, "tasks in its ledger");
+        }
+        table.row("decided twice", audit.decided_twice, "must be 0: operations that two batches of its ledger executed");
+        if let Some(taken) = audit.taken_over {
+            table.row("taken over", taken, "submissions that the standby made");
+        }
+    }
     let verdict = if report.ok {
         "Every due occurrence was executed on the chain exactly once."
     } else {

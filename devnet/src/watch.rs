@@ -1,13 +1,18 @@
 //! The counted slots: watches them, shows them, does harm when told to, and knows when nothing more can come.
 
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use ditto_core::clock::{Clock, Slot, SystemClock};
+use ditto_core::clock::{Clock, Slot, SlotClock, SystemClock};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::nodes::Nodes;
+use crate::audit::{self, Audit};
+use crate::nodes::{AGGREGATOR, Nodes};
+use crate::keys::{Role, Seed};
 use crate::observe::chain::{self, ChainWatch};
 use crate::observe::ledger::Ledger;
 use crate::observe::scrape::Scraper;
@@ -18,7 +23,8 @@ use crate::process::Children;
 use crate::report::{Killed, Report};
 use crate::setup::Network;
 use crate::setup::workflows::{Example, Published, Window};
-use crate::{faults, gas};
+use crate::transactions::Sender;
+use crate::{faults, gas, signals};
 
 /// Between two looks at the processes.
 const LOOK: Duration = Duration::from_millis(250);
@@ -38,6 +44,46 @@ struct Kill {
     done: bool,
 }
 
+/// The aggregator's deaths.
+#[derive(Default)]
+struct Deaths {
+    /// When it is killed and started again, the next one first.
+    at_ms: VecDeque<u64>,
+    restart_at_ms: Option<u64>,
+    /// When it is killed for good.
+    last_ms: Option<u64>,
+    gone: bool,
+    kills: u64,
+    chance: u64,
+}
+
+impl Deaths {
+    fn planned(options: &Options, from_ms: u64, to_ms: u64, lost_at_ms: Option<u64>) -> Self {
+        // The same seed kills at the same moments, as far as the machine lets it.
+        let seed = alloy::primitives::keccak256(&options.seed);
+        let mut deaths = Self { chance: u64::from_be_bytes(std::array::from_fn(|i| seed[i])) | 1, ..Self::default() };
+        let to_ms = lost_at_ms.unwrap_or(to_ms);
+        let portion = to_ms.saturating_sub(from_ms) / options.kill_aggregator.max(1);
+        for index in 0..options.kill_aggregator {
+            let jitter = deaths.below(portion.max(1));
+            deaths.at_ms.push_back(from_ms + index * portion + jitter);
+        }
+        deaths.last_ms = lost_at_ms;
+        deaths
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        self.chance % limit
+    }
+
+    fn is_down(&self) -> bool {
+        self.gone || self.restart_at_ms.is_some()
+    }
+}
+
 /// A run's counted slots.
 pub struct Watch<'a> {
     options: &'a Options,
@@ -47,9 +93,12 @@ pub struct Watch<'a> {
     ledger: Shared<Ledger>,
     chain: ChainWatch,
     following: JoinHandle<anyhow::Result<()>>,
+    signalling: Option<JoinHandle<anyhow::Result<()>>>,
+    stopping: CancellationToken,
     scraper: Scraper,
     shown: Slot,
     kill: Option<Kill>,
+    deaths: Deaths,
     _stop: DropGuard,
 }
 
@@ -69,12 +118,14 @@ impl<'a> Watch<'a> {
         let module = network.contracts.validator_module;
         let ledger = Ledger::new(network.config.schedule(), &honest, window, module)?;
         let ledger = Shared::new(ledger.into());
-        let chain = ChainWatch::new(network.chain.provider.clone(), network.contracts, ledger.clone());
+        let signal = network.demo.signal;
+        let chain = ChainWatch::new(network.chain.provider.clone(), network.contracts, signal, ledger.clone());
         let stop = CancellationToken::new();
         let following = tokio::spawn(chain.clone().follow(stop.clone()));
         let (scraper, shown) = (Scraper::default(), window.first);
+        let (signalling, stopping) = (None, stop.clone());
         let _stop = stop.drop_guard();
-        Ok(Self { options, network, nodes, window, ledger, chain, following, scraper, shown, kill: None, _stop })
+        Ok(Self { options, network, nodes, window, ledger, chain, following, signalling, stopping, scraper, shown, kill: None, deaths: Deaths::default(), _stop })
     }
 
     /// Watches until everything due is executed, or nothing more can come.
@@ -85,6 +136,14 @@ impl<'a> Watch<'a> {
         let schedule = self.network.config.schedule();
         let start_ms = |slot: Slot| schedule.start_seconds(slot) * 1_000;
         self.kill = self.planned_kill().await?;
+        let key = Seed::new(&self.options.seed).ecdsa(Role::Signaller, 0)?;
+        let sender = Sender::funded(&self.network.chain, key).await?;
+        let clock = SlotClock::new(schedule, Arc::new(SystemClock));
+        let signals = signals::give(sender, self.network.demo, clock, self.window, self.stopping.clone());
+        self.signalling = Some(tokio::spawn(signals));
+        let lost_at = self.options.lose_aggregator_at.map(|index| start_ms(self.window.first + index));
+        self.deaths =
+            Deaths::planned(self.options, start_ms(self.window.first), start_ms(self.window.last() + 1), lost_at);
         let rules = &self.network.config;
         // The last attempt at the last slot's occurrences, and its validity.
         let last_attempt = self.window.last() + rules.attempt_every() * rules.attempts.saturating_sub(1);
@@ -93,6 +152,7 @@ impl<'a> Watch<'a> {
         self.say(&format!("\n{}", SlotLine::head()));
         loop {
             self.strike(children).await;
+            self.kill_aggregator(children)?;
             self.check(children).await?;
             self.scraper.scrape(self.nodes).await;
             let now = SystemClock.now_ms();
@@ -147,6 +207,55 @@ impl<'a> Watch<'a> {
         self.say(&format!("{:>10} {said}", ""));
     }
 
+    /// Kills the aggregator and starts it again, when it is time for that.
+    fn kill_aggregator(&mut self, children: &mut Children) -> anyhow::Result<()> {
+        let now = SystemClock.now_ms();
+        if let Some(at) = self.deaths.restart_at_ms.filter(|at| now >= *at) {
+            children.restart(AGGREGATOR)?;
+            self.deaths.restart_at_ms = None;
+            tracing::debug!(at, "the aggregator is started again");
+        }
+        let last = self.deaths.last_ms.is_some_and(|at| now >= at) && !self.deaths.gone;
+        let due = self.deaths.at_ms.front().is_some_and(|at| now >= *at) && !self.deaths.is_down();
+        if !last && !due {
+            return Ok(());
+        }
+        children.kill(AGGREGATOR);
+        children.reap(AGGREGATOR);
+        self.deaths.kills += 1;
+        if last {
+            (self.deaths.gone, self.deaths.restart_at_ms) = (true, None);
+            self.say(&format!("{:>10} the aggregator is killed for good", ""));
+        } else {
+            self.deaths.at_ms.pop_front();
+            let pause = self.deaths.below(400);
+            self.deaths.restart_at_ms = Some(now + pause);
+            self.say(&format!("{:>10} the aggregator is killed, and started again {pause} ms later", ""));
+        }
+        Ok(())
+    }
+
+    /// What the aggregator's ledger says, once it was killed for the last time.
+    ///
+    /// # Errors
+    /// When it does not open.
+    pub fn audit(&mut self, children: &mut Children, bin_dir: &Path, dir: &Path) -> anyhow::Result<Option<Audit>> {
+        if self.options.kill_aggregator == 0 && self.options.lose_aggregator_at.is_none() {
+            return Ok(None);
+        }
+        children.kill(AGGREGATOR);
+        children.reap(AGGREGATOR);
+        self.deaths.gone = true;
+        let config = dir.join(format!("{AGGREGATOR}.toml"));
+        let mut audit = audit::read(&bin_dir.join("ditto-aggregator"), &config, self.deaths.kills)?;
+        audit.taken_over = self.nodes.standby.as_ref().map(|standby| {
+            let heard = self.scraper.of(&standby.name);
+            let outcomes = heard.map(|h| h.metrics.by_label("ditto_aggregator_submissions_total", "outcome"));
+            outcomes.and_then(|outcomes| outcomes.get("mined").copied()).unwrap_or_default()
+        });
+        Ok(Some(audit))
+    }
+
     /// Who was killed, and who performed instead.
     async fn killed(&self) -> anyhow::Result<Option<Killed>> {
         let Some(kill) = self.kill.as_ref().filter(|kill| kill.done) else { return Ok(None) };
@@ -161,10 +270,16 @@ impl<'a> Watch<'a> {
     async fn check(&mut self, children: &mut Children) -> anyhow::Result<()> {
         let nodes = self.nodes.all().map(|node| node.name.as_str());
         let killed = self.kill.as_ref().filter(|kill| kill.done).and_then(|kill| kill.performers.first());
-        let alive = nodes.filter(|name| killed.is_none_or(|killed| killed != name));
+        let aggregator_is_down = self.deaths.is_down();
+        let alive = nodes
+            .filter(|name| killed.is_none_or(|killed| killed != name))
+            .filter(|name| !(aggregator_is_down && *name == AGGREGATOR));
         children.all_run(alive.chain([crate::anvil::NAME]))?;
         if self.following.is_finished() {
             (&mut self.following).await.context("the watch of the chain ended")??;
+        }
+        if let Some(signalling) = self.signalling.take_if(|signalling| signalling.is_finished()) {
+            signalling.await.context("the signals ended")??;
         }
         Ok(())
     }

@@ -70,6 +70,9 @@ pub async fn prepare(chain: Chain, options: &Options) -> anyhow::Result<Network>
         accounts::create(&chain, &mut bundler, &seed, &ditto, &demo, factory, &examples, &mut row).await?;
     row.finish().await?;
 
+    if let Some(operator) = operators.first().filter(|_| options.standby) {
+        fund(&chain, operator.signer_address()).await?;
+    }
     let hostile = options.hostile_workflow.then(|| accounts.pop()).flatten();
     Ok(Network { chain, config, contracts: ditto, demo, operators, accounts, hostile, submitter, bundler })
 }
