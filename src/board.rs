@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use ditto_core::clock::Slot;
+use ditto_core::task::Occurrence;
 use serde::Serialize;
+
+use crate::history::{Event, History};
 
 /// Slots remembered: two minutes of two-second slots, enough to read after something went wrong.
 const KEPT: usize = 64;
@@ -32,14 +35,28 @@ pub struct SlotCounts {
     pub abstained: u64,
 }
 
-/// The recent slots.
+/// The recent slots, and the way to the history of their occurrences.
 #[derive(Debug, Default)]
-pub struct Board(Mutex<BTreeMap<Slot, SlotCounts>>);
+pub struct Board {
+    slots: Mutex<BTreeMap<Slot, SlotCounts>>,
+    history: History,
+}
 
 impl Board {
+    /// No slots yet.
+    #[must_use]
+    pub fn new(history: History) -> Self {
+        Self { slots: Mutex::default(), history }
+    }
+
+    /// Tells the history what happened to an occurrence in a slot.
+    pub fn tell(&self, occurrence: Occurrence, attempt: Slot, event: impl FnOnce() -> Event) {
+        self.history.tell(occurrence, attempt, event);
+    }
+
     /// Changes a slot's counts.
     pub fn note(&self, slot: Slot, change: impl FnOnce(&mut SlotCounts)) {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         change(slots.entry(slot).or_insert(SlotCounts { slot, ..SlotCounts::default() }));
         while slots.len() > KEPT {
             slots.pop_first();
@@ -49,13 +66,13 @@ impl Board {
     /// A slot's counts.
     #[must_use]
     pub fn of(&self, slot: Slot) -> SlotCounts {
-        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.get(&slot).copied().unwrap_or(SlotCounts { slot, ..SlotCounts::default() })
     }
 
     /// The recent slots, oldest first.
     #[must_use]
     pub fn recent(&self) -> Vec<SlotCounts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
     }
 }

@@ -14,6 +14,8 @@ use ditto_core::telemetry::TelemetryConfig;
 use ditto_sandbox::SandboxConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::history::HistoryConfig;
+
 use crate::simulate::ReadsConfig;
 
 /// The longest time for which events are caught up on, in slots: a day of twelve-second ones.
@@ -51,6 +53,9 @@ pub struct OperatorConfig {
     /// The journal's writer.
     #[serde(default)]
     pub journal: WriterConfig,
+    /// What is remembered of occurrences, for `ditto-operator trace`.
+    #[serde(default)]
+    pub history: HistoryConfig,
     /// The stages' sizes.
     #[serde(default)]
     pub stages: StagesConfig,

@@ -11,6 +11,7 @@ pub mod config;
 pub mod doctor;
 pub mod document;
 pub mod gossip;
+pub mod history;
 pub mod ingest;
 pub mod keys;
 pub mod metrics;

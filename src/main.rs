@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use ditto_core::chain::Rpc;
 use ditto_core::telemetry::catalog::{catalog, table};
+use ditto_operator::history::command::{self as trace, TraceOptions};
 use ditto_operator::attest::journal_command::{self, JournalCommand};
 use ditto_operator::config::OperatorConfig;
 use ditto_operator::node::Keys;
@@ -49,6 +50,13 @@ enum Command {
         source: Source,
         #[command(subcommand)]
         what: JournalCommand,
+    },
+    /// Tells what happened to a workflow's occurrence: due, simulated, proposed, judged, executed.
+    Trace {
+        #[command(flatten)]
+        source: Source,
+        #[command(flatten)]
+        options: TraceOptions,
     },
     /// Prints what the operator measures, as a Markdown table.
     Metrics,
@@ -129,6 +137,7 @@ fn act(command: Command) -> anyhow::Result<bool> {
         Command::Workflow { what } => return workflow::act(what),
         Command::Run(source) => run::run(|| source.load())?,
         Command::Journal { source, what } => journal_command::act(&source.load()?, &what)?,
+        Command::Trace { source, options } => return trace::act(&options, &source.load()?),
         Command::Metrics => print!("{}", table(&catalog(metrics::describe_all))),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "ditto-operator", &mut std::io::stdout());

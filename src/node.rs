@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::attest::Journal;
 use crate::board::Board;
 use crate::config::OperatorConfig;
+use crate::history::History;
 use crate::ingest::Checks;
 use crate::pipeline::{self, Parts};
 
@@ -97,7 +98,9 @@ impl Node {
         let readiness = Readiness::new();
         let (chain_ready, set_ready) = (readiness.check("chain"), readiness.check("operator_set"));
         let peers_ready = readiness.check("peers");
-        let board = Arc::new(Board::default());
+        let history = History::start(&config.state_dir, config.history)
+            .map_err(|error| anyhow::anyhow!("`state_dir`: cannot keep a history there: {error}"))?;
+        let board = Arc::new(Board::new(history));
         let clock = SlotClock::new(config.network.schedule(), clock);
         let status = status(&config, &clock, &board, &keys);
         let serving = serve(&config.telemetry, metrics, readiness.clone(), status).await?;

@@ -22,6 +22,7 @@ use ditto_core::wire;
 
 use crate::attest::Journal;
 use crate::board::Board;
+use crate::history::Event;
 use crate::build::Finding;
 use crate::slot::{Note, SlotContext};
 
@@ -263,6 +264,10 @@ impl Propose {
         metrics::counter!("ditto_operator_proposed_total").increment(tasks);
         metrics::histogram!("ditto_operator_proposal_delay_seconds").record(self.clock.since_ms(slot) as f64 / 1000.0);
         self.board.note(slot, |counts| counts.proposed += tasks);
+        for task in &batch.tasks {
+            let event = || Event::Proposed { rank, operation: self.domain.user_op_hash(task) };
+            self.board.tell(task.occurrence, slot, event);
+        }
         let own = crate::attest::Item::Proposed { batch: Box::new(batch), from: None };
         self.judge.offer_now(own, context.votes_until);
     }

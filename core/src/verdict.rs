@@ -96,6 +96,16 @@ impl Verdict {
     }
 }
 
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Approve => f.write_str("approve"),
+            Self::Reject(reason) => write!(f, "reject ({})", reason.label()),
+            Self::Abstain => f.write_str("abstain"),
+        }
+    }
+}
+
 /// One verdict per task of a batch, in the batch's order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VerdictVector(pub Vec<Verdict>);

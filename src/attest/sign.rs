@@ -11,6 +11,7 @@ use ditto_core::wire::Vote;
 use super::journal::{Entry, Journal};
 use super::{Ballot, Judged};
 use crate::board::Board;
+use crate::history::Event;
 
 /// The stage (CPU: hashing to the curve and one multiplication; and one shared fsync).
 pub struct Sign {
@@ -54,6 +55,14 @@ impl Work for Sign {
             return "abstained";
         }
         let verdicts = allowed;
+        for ((task, hash), verdict) in batch.tasks.iter().zip(hashes.iter()).zip(&verdicts.0) {
+            self.board.tell(task.occurrence, context.slot, || Event::Judged {
+                performer: batch.proposal.performer,
+                proposal: id.proposal,
+                operation: *hash,
+                verdict: verdict.to_string(),
+            });
+        }
         if verdicts.abstains_wholly() {
             return "abstained";
         }

@@ -26,6 +26,7 @@ use ditto_core::verdict::Reason;
 use ditto_sandbox::Call;
 
 use crate::board::Board;
+use crate::history::Event;
 use crate::simulate::Simulated;
 use crate::slot::{Due, Note, SlotContext};
 use dry_run::Trial;
@@ -108,6 +109,15 @@ impl Handler for Build {
         if label == "operation" {
             self.board.note(due.context.slot, |counts| counts.operations += 1);
         }
+        self.board.tell(due.occurrence, due.context.slot, || Event::Found {
+            finding: label.to_owned(),
+            detail: match &finding {
+                Finding::Operation { hash, .. } => hash.to_string(),
+                Finding::Nothing => String::new(),
+                Finding::Refused(reason) => reason.label().to_owned(),
+                Finding::Trouble(trouble) => (*trouble).to_owned(),
+            },
+        });
         let note = Note::Found { slot: due.context.slot, occurrence: due.occurrence, finding: Arc::new(finding) };
         // The judge first: what it approves is covered before the proposer looks.
         self.judge.offer(note.clone().into(), due.context.votes_until).await;

@@ -20,6 +20,7 @@ pub use config::ReadsConfig;
 pub use reads::{ReadCache, Reader, SlotReads};
 
 use crate::board::Board;
+use crate::history::Event;
 use crate::document::declared_calls;
 use crate::slot::Due;
 
@@ -99,6 +100,13 @@ impl Handler for Simulate {
             }
         };
         let kind = report.outcome.kind();
+        self.board.tell(due.occurrence, due.context.slot, || Event::Simulated {
+            outcome: kind.to_owned(),
+            detail: detail(&report.outcome),
+            wall_ms: u64::try_from(report.wall.as_millis()).unwrap_or(u64::MAX),
+            reads: report.reads.len(),
+            memory_bytes: report.peak_memory_bytes,
+        });
         metrics::counter!("ditto_operator_simulations_total", "outcome" => kind).increment(1);
         metrics::histogram!("ditto_operator_simulation_seconds").record(report.wall.as_secs_f64());
         metrics::histogram!("ditto_operator_simulation_memory_bytes").record(report.peak_memory_bytes as f64);
@@ -116,6 +124,20 @@ impl Simulate {
     async fn pass_on(&self, simulated: Simulated) {
         let deadline = simulated.due.context.end;
         self.build.offer(simulated, deadline).await;
+    }
+}
+
+/// What an outcome says beyond its kind.
+fn detail(outcome: &ditto_sandbox::Outcome) -> String {
+    match outcome {
+        ditto_sandbox::Outcome::Calls(calls) => format!("{} calls", calls.len()),
+        ditto_sandbox::Outcome::Threw { message, line: Some(line) } => format!("{message} (line {line})"),
+        ditto_sandbox::Outcome::Threw { message, line: None } | ditto_sandbox::Outcome::BadOutput { message } => {
+            message.clone()
+        }
+        ditto_sandbox::Outcome::ForbiddenImport { specifier } => specifier.clone(),
+        ditto_sandbox::Outcome::UnsupportedChain { id } => id.to_string(),
+        _ => String::new(),
     }
 }
 
