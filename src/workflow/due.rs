@@ -77,8 +77,9 @@ mod tests {
         // 2023-11-14 22:13:20
         let hourly = due(GOOD, 1_700_000_000).unwrap();
         assert_eq!(hourly, ["2023-11-14 23:00:00", "2023-11-15 00:00:00", "2023-11-15 01:00:00"]);
-        let never = GOOD.replace("0 * * * *", "0 0 30 2 *");
-        assert!(due(&never, 1_700_000_000).unwrap().is_empty());
+        // From November 2026 on, the next one is in 2028.
+        let leap_day = GOOD.replace("0 * * * *", "0 0 29 2 *");
+        assert!(due(&leap_day, 1_795_000_000).unwrap().is_empty());
         assert!(due(GOOD, 1_900_000_000).unwrap().is_empty(), "after its end");
     }
 
