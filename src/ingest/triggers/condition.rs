@@ -82,7 +82,7 @@ impl Condition {
         if data.len() > MAX_TRIGGER_BYTES {
             return Err(format!("it has {} bytes, {MAX_TRIGGER_BYTES} are allowed", data.len()));
         }
-        let published = WorkflowRegistry::ConditionTrigger::abi_decode(data)
+        let published = WorkflowRegistry::ConditionTrigger::abi_decode_validate(data)
             .map_err(|_| "not abi.encode(ConditionTrigger)".to_owned())?;
         let reading = READINGS.get(usize::from(published.result)).copied();
         let comparison = COMPARISONS.get(usize::from(published.comparison)).copied();

@@ -32,7 +32,8 @@ impl EventFilter {
         if data.len() > MAX_TRIGGER_BYTES {
             return Err(format!("it has {} bytes, {MAX_TRIGGER_BYTES} are allowed", data.len()));
         }
-        let event = WorkflowRegistry::EventTrigger::abi_decode(data).map_err(|_| "not abi.encode(EventTrigger)")?;
+        let event =
+            WorkflowRegistry::EventTrigger::abi_decode_validate(data).map_err(|_| "not abi.encode(EventTrigger)")?;
         let filter =
             Self { chain_id: event.chainId, emitter: event.emitter, signature: event.signature, topics: event.topics };
         filter.check()?;

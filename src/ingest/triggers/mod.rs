@@ -134,7 +134,7 @@ impl Trigger {
     /// When it can never fire.
     pub fn parse(kind: u8, data: &[u8]) -> Result<Self, TriggerError> {
         match kind {
-            KIND_INTERVAL => match <(u64, u64)>::abi_decode(data) {
+            KIND_INTERVAL => match <(u64, u64)>::abi_decode_validate(data) {
                 Ok((every, phase)) if phase < every => Ok(Self::Interval { every, phase }),
                 _ => Err(TriggerError::Interval),
             },
@@ -151,7 +151,7 @@ impl Trigger {
             KIND_CONDITION => Condition::parse(data)
                 .map(|condition| Self::Condition(Box::new(condition)))
                 .map_err(TriggerError::Condition),
-            KIND_LIMIT => match WorkflowRegistry::LimitTrigger::abi_decode(data) {
+            KIND_LIMIT => match WorkflowRegistry::LimitTrigger::abi_decode_validate(data) {
                 Ok(limit) if limit.count | limit.interval != 0 => {
                     Ok(Self::Limit(Limit { count: limit.count, interval_seconds: limit.interval }))
                 }
