@@ -31,6 +31,8 @@ pub enum Role {
     Session,
     /// Where transfers go.
     Recipient,
+    /// Gives the signals that events and conditions look for.
+    Signaller,
 }
 
 /// The seed of a run.

@@ -2,15 +2,21 @@
 
 use std::str::FromStr;
 
-use alloy::primitives::{Bytes, U256};
-use alloy::sol_types::SolValue;
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::sol_types::{SolCall, SolEvent, SolValue};
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use croner::Cron;
 use ditto_core::chain::bindings::registry::WorkflowRegistry;
 use ditto_core::clock::{Slot, SlotSchedule};
 
-/// A trigger, as it is published.
+use crate::anvil::CHAIN_ID;
+use crate::bindings::oracle::DemoOracle;
+
+/// Seconds before a slot's start at which it is pinned: the operators' default.
+const PIN_LAG_SECONDS: u64 = 1;
+
+/// A trigger, or several of which all must fire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// Due in every slot whose number leaves `phase` when divided by `every`.
@@ -22,17 +28,35 @@ pub enum Trigger {
     },
     /// Due in the slot that holds the first second of a minute that the schedule (five fields, UTC) names.
     Cron(String),
+    /// Due in the slot before whose pin, and after the last slot's, a signal was given.
+    Signal,
+    /// Due when the signals are this many at least at the slot's pin: a condition.
+    Signals(u64),
+    /// Both.
+    SignalOf(u64),
+}
+
+/// A signal, as the chain has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// The time of its block.
+    pub seconds: u64,
+    /// How many there are with it.
+    pub count: u64,
 }
 
 impl Trigger {
     /// The trigger of the devnet's workflow with this index. Most are due in every slot, so that batches are large; of
-    /// every twelve one is due in every second slot and one in every third or fourth, each in another phase, and one of
-    /// all is due every full minute.
+    /// every twelve one waits for an event, one for a condition or for both, one is due in every second slot and one in
+    /// every third or fourth, each in another phase, and one of all is due every full minute.
     #[must_use]
     pub fn of(index: u64) -> Self {
         let turn = index / 12;
         let every = match index % 12 {
-            0..=9 => 1,
+            8 => return Self::Signal,
+            9 if turn % 2 == 0 => return Self::Signals(2 + turn % 3),
+            9 => return Self::SignalOf(3),
+            0..=7 => 1,
             10 => 2,
             _ if turn == 0 => return Self::Cron("* * * * *".into()),
             _ => 3 + (turn + 1) % 2,
@@ -40,12 +64,37 @@ impl Trigger {
         Self::Interval { every, phase: turn % every }
     }
 
-    /// Whether a workflow with this trigger is due in a slot.
+    /// Whether what is due depends on the chain.
+    #[must_use]
+    pub fn asks_chain(&self) -> bool {
+        matches!(self, Self::Signal | Self::Signals(_) | Self::SignalOf(_))
+    }
+
+    /// What it is called in the report.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Interval { .. } => "interval",
+            Self::Cron(_) => "cron",
+            Self::Signal => "event",
+            Self::Signals(_) => "condition",
+            Self::SignalOf(_) => "event and condition",
+        }
+    }
+
+    /// Whether a workflow with this trigger is due in a slot, given all signals up to the slot's pin, in order.
     ///
     /// # Errors
     /// When the schedule is none.
-    pub fn due(&self, schedule: SlotSchedule, slot: Slot) -> anyhow::Result<bool> {
+    pub fn due(&self, schedule: SlotSchedule, slot: Slot, signals: &[Signal]) -> anyhow::Result<bool> {
+        let since = pinned_at(schedule, slot.saturating_sub(1));
+        let until = pinned_at(schedule, slot);
+        let given = || signals.iter().any(|signal| since < signal.seconds && signal.seconds <= until);
+        let count = || signals.iter().rev().find(|signal| signal.seconds <= until).map_or(0, |signal| signal.count);
         match self {
+            Self::Signal => Ok(given()),
+            Self::Signals(least) => Ok(count() >= *least),
+            Self::SignalOf(least) => Ok(given() && count() >= *least),
             Self::Interval { every, phase } => Ok(slot % every == *phase),
             Self::Cron(text) => {
                 let cron = Cron::from_str(text).with_context(|| format!("{text:?} is no schedule"))?;
@@ -57,17 +106,52 @@ impl Trigger {
         }
     }
 
-    /// The trigger as the registry takes it.
+    /// The triggers as the registry takes them; `signal` is the contract that gives signals.
     #[must_use]
-    pub fn published(&self) -> WorkflowRegistry::Trigger {
+    pub fn published(&self, signal: Address) -> Vec<WorkflowRegistry::Trigger> {
         match self {
             Self::Interval { every, phase } => {
                 let data = (U256::from(*every), U256::from(*phase)).abi_encode();
-                WorkflowRegistry::Trigger { kind: 0, data: data.into() }
+                vec![WorkflowRegistry::Trigger { kind: 0, data: data.into() }]
             }
-            Self::Cron(text) => WorkflowRegistry::Trigger { kind: 1, data: Bytes::from(text.clone().into_bytes()) },
+            Self::Cron(text) => {
+                vec![WorkflowRegistry::Trigger { kind: 1, data: Bytes::from(text.clone().into_bytes()) }]
+            }
+            Self::Signal => vec![event(signal)],
+            Self::Signals(least) => vec![condition(signal, *least)],
+            Self::SignalOf(least) => vec![event(signal), condition(signal, *least)],
         }
     }
+}
+
+/// The time up to which a block may be a slot's pin.
+#[must_use]
+pub fn pinned_at(schedule: SlotSchedule, slot: Slot) -> u64 {
+    schedule.start_seconds(slot).saturating_sub(PIN_LAG_SECONDS)
+}
+
+fn event(signal: Address) -> WorkflowRegistry::Trigger {
+    let event = WorkflowRegistry::EventTrigger {
+        chainId: CHAIN_ID,
+        emitter: signal,
+        signature: DemoOracle::AnswerUpdated::SIGNATURE_HASH,
+        topics: Vec::new(),
+    };
+    WorkflowRegistry::Trigger { kind: 2, data: event.abi_encode().into() }
+}
+
+/// `latestAnswer() >= least`, read as a signed number.
+fn condition(signal: Address, least: u64) -> WorkflowRegistry::Trigger {
+    let condition = WorkflowRegistry::ConditionTrigger {
+        chainId: CHAIN_ID,
+        target: signal,
+        data: DemoOracle::latestAnswerCall {}.abi_encode().into(),
+        position: 0,
+        result: 1,
+        comparison: 3,
+        operands: vec![B256::from(U256::from(least)).into()],
+    };
+    WorkflowRegistry::Trigger { kind: 3, data: condition.abi_encode().into() }
 }
 
 fn instant(seconds: u64) -> anyhow::Result<DateTime<Utc>> {
@@ -80,7 +164,7 @@ mod tests {
 
     fn slots(trigger: &Trigger, genesis_seconds: u64, slot_seconds: u64, until: Slot) -> Vec<Slot> {
         let schedule = SlotSchedule { genesis_seconds, slot_seconds };
-        (0..until).filter(|slot| trigger.due(schedule, *slot).unwrap()).collect()
+        (0..until).filter(|slot| trigger.due(schedule, *slot, &[]).unwrap()).collect()
     }
 
     #[test]
@@ -106,5 +190,28 @@ mod tests {
                 assert!(phase < every);
             }
         }
+    }
+
+    #[test]
+    fn a_signal_is_due_in_the_slot_before_whose_pin_it_was_given() {
+        let schedule = SlotSchedule { genesis_seconds: 100, slot_seconds: 2 };
+        // Slot 5 begins at 110 and is pinned at 109; the slot before is at 107.
+        let signals = [107, 108, 109, 110].into_iter().zip(1..).map(|(seconds, count)| Signal { seconds, count });
+        let signals: Vec<Signal> = signals.collect();
+        let due = |trigger: Trigger, upto: usize| {
+            (4..8).filter(|slot| trigger.due(schedule, *slot, &signals[..upto]).unwrap()).collect::<Vec<Slot>>()
+        };
+        assert_eq!(due(Trigger::Signal, 1), [4]);
+        assert_eq!(due(Trigger::Signal, 3), [4, 5]);
+        assert_eq!(due(Trigger::Signal, 4), [4, 5, 6]);
+        assert_eq!(due(Trigger::Signals(3), 4), [5, 6, 7]);
+        assert_eq!(due(Trigger::Signals(4), 4), [6, 7]);
+        assert_eq!(due(Trigger::SignalOf(4), 4), [6]);
+    }
+
+    #[test]
+    fn every_kind_is_in_a_few_dozen_workflows() {
+        let names: std::collections::BTreeSet<_> = (0..24).map(|index| Trigger::of(index).name()).collect();
+        assert_eq!(names.len(), 5);
     }
 }

@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 use super::ledger::{Execution, Ledger};
 use super::{Shared, lock};
 use crate::bindings::counter::OccurrenceCounter;
+use crate::bindings::oracle::DemoOracle;
 use crate::transactions::u64_of;
+use crate::triggers::Signal;
 
 /// Between two looks at the head: the grain of the latencies that are reported.
 const POLL: Duration = Duration::from_millis(50);
@@ -36,15 +38,16 @@ pub struct Submissions {
 pub struct ChainWatch {
     provider: DynProvider,
     contracts: ContractsConfig,
+    signal: Address,
     ledger: Shared<Ledger>,
     submissions: Shared<Submissions>,
 }
 
 impl ChainWatch {
-    /// A watch that writes into this ledger.
+    /// A watch that writes into this ledger; `signal` is the contract that gives signals.
     #[must_use]
-    pub fn new(provider: DynProvider, contracts: ContractsConfig, ledger: Shared<Ledger>) -> Self {
-        Self { provider, contracts, ledger, submissions: Shared::default() }
+    pub fn new(provider: DynProvider, contracts: ContractsConfig, signal: Address, ledger: Shared<Ledger>) -> Self {
+        Self { provider, contracts, signal, ledger, submissions: Shared::default() }
     }
 
     /// What was seen of certificates so far.
@@ -64,13 +67,17 @@ impl ChainWatch {
             if latest >= next {
                 let seen_ms = SystemClock.now_ms();
                 let filter = Filter::new()
-                    .address(vec![self.contracts.entry_point, self.contracts.attestation_center])
+                    .address(vec![self.contracts.entry_point, self.contracts.attestation_center, self.signal])
                     .from_block(next)
                     .to_block(latest);
                 let logs = self.provider.get_logs(&filter).await.context("the chain gives no logs")?;
                 for log in &logs {
                     self.note(log, seen_ms).await?;
                 }
+                let block =
+                    self.provider.get_block_by_number(latest.into()).await.context("the chain gives no block")?;
+                let time = block.context("the chain's last block is gone")?.header.timestamp;
+                lock(&self.ledger).reached(time)?;
                 next = latest + 1;
             }
             tokio::time::sleep(POLL).await;
@@ -83,6 +90,11 @@ impl ChainWatch {
         if let Ok(event) = UserOperationEvent::decode_log(&log.inner) {
             let execution = Execution { transaction, seen_ms, gas: u64_of(event.actualGasUsed) };
             lock(&self.ledger).note(event.sender, event.nonce, event.success, execution);
+        } else if let Some(event) =
+            DemoOracle::AnswerUpdated::decode_log(&log.inner).ok().filter(|_| log.address() == self.signal)
+        {
+            let count = event.answer.try_into().unwrap_or_default();
+            lock(&self.ledger).note_signal(Signal { seconds: u64_of(event.timestamp), count });
         } else if AttestationCenter::BatchCertified::decode_log(&log.inner).is_ok() {
             lock(&self.submissions).transactions.push(transaction);
         } else if let Ok(event) = AttestationCenter::TaskRejected::decode_log(&log.inner) {

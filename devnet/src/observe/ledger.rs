@@ -8,6 +8,7 @@ use ditto_core::task::Occurrence;
 use ditto_core::userop::nonce_key;
 
 use crate::setup::workflows::{Published, Window};
+use crate::triggers::{Signal, pinned_at};
 
 /// An operation of an occurrence, executed on the chain.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,12 @@ pub struct Ledger {
     /// Which occurrences an EntryPoint nonce key stands for; two of one account may share a lane.
     keys: HashMap<(Address, U256), Vec<Occurrence>>,
     unexpected: u64,
+    /// Which of them a trigger of this name made due.
+    names: HashMap<u64, &'static str>,
+    /// Workflows and slots that the chain decides on, by slot.
+    undecided: BTreeMap<Slot, Vec<Published>>,
+    signals: Vec<Signal>,
+    module: Address,
     /// From when on further operations are no surprise: workflows may stay due after the counted slots.
     open_from_ms: Option<u64>,
 }
@@ -64,20 +71,68 @@ impl Ledger {
             accounts: HashMap::new(),
             keys: HashMap::new(),
             unexpected: 0,
+            names: HashMap::new(),
+            undecided: BTreeMap::new(),
+            signals: Vec::new(),
+            module,
             open_from_ms,
         };
         for workflow in published {
             ledger.accounts.insert(workflow.id, workflow.account);
+            ledger.names.insert(workflow.id, workflow.trigger.name());
             for slot in window.first..=window.last() {
-                if workflow.trigger.due(schedule, slot)? {
-                    let occurrence = Occurrence { workflow: workflow.id, slot };
-                    ledger.fates.insert(occurrence, Fate::default());
-                    let key = (workflow.account, nonce_key(module, occurrence));
-                    ledger.keys.entry(key).or_default().push(occurrence);
+                if workflow.trigger.asks_chain() {
+                    ledger.undecided.entry(slot).or_default().push(workflow.clone());
+                } else if workflow.trigger.due(schedule, slot, &[])? {
+                    ledger.expect(workflow, slot);
                 }
             }
         }
         Ok(ledger)
+    }
+
+    fn expect(&mut self, workflow: &Published, slot: Slot) {
+        let occurrence = Occurrence { workflow: workflow.id, slot };
+        self.fates.insert(occurrence, Fate::default());
+        let key = (workflow.account, nonce_key(self.module, occurrence));
+        self.keys.entry(key).or_default().push(occurrence);
+    }
+
+    /// Notes a signal, in the order of the chain.
+    pub fn note_signal(&mut self, signal: Signal) {
+        self.signals.push(signal);
+    }
+
+    /// Decides what is due in the slots whose pins no later signal can precede: the chain has reached this time.
+    ///
+    /// # Errors
+    /// When a trigger is none.
+    pub fn reached(&mut self, seconds: u64) -> anyhow::Result<()> {
+        while let Some(entry) = self.undecided.first_entry() {
+            let slot = *entry.key();
+            if pinned_at(self.schedule, slot) >= seconds {
+                break;
+            }
+            for workflow in entry.remove() {
+                if workflow.trigger.due(self.schedule, slot, &self.signals)? {
+                    self.expect(&workflow, slot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many occurrences triggers of each name made due, and how many of them have executed.
+    #[must_use]
+    pub fn by_trigger(&self) -> BTreeMap<&'static str, (u64, u64)> {
+        let mut counts = BTreeMap::<_, (u64, u64)>::new();
+        for (occurrence, fate) in &self.fates {
+            let name = self.names.get(&occurrence.workflow).copied().unwrap_or_default();
+            let (due, executed) = counts.entry(name).or_default();
+            *due += 1;
+            *executed += u64::from(!fate.executed.is_empty());
+        }
+        counts
     }
 
     /// Notes an operation that the EntryPoint reports.
@@ -226,5 +281,24 @@ mod tests {
         assert_eq!(percentile(&[4], 99), Some(4));
         let hundred: Vec<u64> = (1..=100).collect();
         assert_eq!((percentile(&hundred, 50), percentile(&hundred, 99)), (Some(50), Some(99)));
+    }
+
+    #[test]
+    fn what_the_chain_decides_is_due_once_it_has() {
+        let schedule = SlotSchedule { genesis_seconds: 100, slot_seconds: 2 };
+        let published =
+            Published { id: 1, account: ACCOUNT, trigger: Trigger::Signal, example: Example::RecurringTransfer };
+        let window = Window { first: 5, slots: 3, open_ended: false };
+        let mut ledger = Ledger::new(schedule, &[published], window, MODULE).unwrap();
+        ledger.note_signal(Signal { seconds: 108, count: 1 });
+        ledger.reached(109).unwrap();
+        assert_eq!(ledger.due(None), 0, "another signal of this second may come");
+        ledger.reached(110).unwrap();
+        assert_eq!((ledger.due(None), ledger.due(Some(5))), (1, 1));
+        ledger.reached(200).unwrap();
+        assert_eq!(ledger.due(None), 1);
+        let execution = Execution { transaction: B256::ZERO, seen_ms: 112_700, gas: 1 };
+        ledger.note(ACCOUNT, nonce(5), true, execution);
+        assert_eq!(ledger.by_trigger(), BTreeMap::from([("event", (1, 1))]));
     }
 }

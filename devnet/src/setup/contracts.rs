@@ -44,6 +44,8 @@ pub struct Demo {
     pub oracle: Address,
     /// What is rebalanced.
     pub vault: Address,
+    /// What events and conditions look at: an oracle that counts.
+    pub signal: Address,
 }
 
 /// Everything that was deployed.
@@ -88,6 +90,7 @@ pub async fn deploy(chain: &Chain, governance: &mut Sender, network: &NetworkCon
             .deploy("DemoOracle", &DemoOracle::BYTECODE, (I256::unchecked_from(ORACLE_ANSWER),).abi_encode_params())
             .await?,
         vault: all.deploy("DemoVault", &DemoVault::BYTECODE, Vec::new()).await?,
+        signal: all.deploy("signal", &DemoOracle::BYTECODE, (I256::ZERO,).abi_encode_params()).await?,
     };
     let factory =
         all.deploy("DittoAccountFactory", &DittoAccountFactory::BYTECODE, (ENTRY_POINT,).abi_encode_params()).await?;
