@@ -4,7 +4,8 @@
 //! A user's workflow is a TypeScript module that looks at chains and returns calls. Its author is a stranger, so it never
 //! runs in this process. [`Sandbox::start`] starts a few *zygotes*: this same executable, executed again before it started
 //! a thread, with an empty environment, the JavaScript engine and the SDK already loaded. Every run is a `fork` of a zygote
-//! that first gives up everything but one socket, then compiles and runs the module, and dies.
+//! that first gives up everything but one socket, then compiles and runs the module, and dies. A module that is run again
+//! gets a *template*: a child that has compiled it, as confined as a run, whose forks are the further runs of it.
 //!
 //! # How it moves
 //! ```text
@@ -15,6 +16,7 @@
 //! ```
 //! - `host`: the worker. One thread polls many children, so a run that waits for a read holds nothing.
 //! - `zygote`: forks and reaps. It never reads a byte that a stranger wrote.
+//! - `template`: compiles one module and forks its runs, each when the host lets it (`supervision`).
 //! - `child`: confines itself (`confine`), then runs one job on the `engine`.
 //! - `engine`: deno_core on QuickJS, the removal of everything that is not deterministic, the compiler (oxc), the SDK.
 //!
