@@ -67,6 +67,16 @@ impl fmt::Display for Amount {
     }
 }
 
+impl Amount {
+    /// Rounded up to four digits, for sums that are estimates anyway.
+    #[must_use]
+    pub fn rounded(self) -> Self {
+        let digits = self.0.to_string().len();
+        let grain = U256::from(10).pow(U256::from(digits.saturating_sub(4)));
+        Self(self.0.div_ceil(grain).saturating_mul(grain))
+    }
+}
+
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0.to_string())
@@ -130,6 +140,12 @@ mod tests {
             assert!(text.parse::<Amount>().unwrap_err().to_string().contains("0.1 ether"), "{text}");
         }
         assert!(format!("{} ether", U256::MAX).parse::<Amount>().is_err(), "more than there are numbers");
+    }
+
+    #[test]
+    fn estimates_are_rounded_up() {
+        let rounded = |wei: u64| Amount(U256::from(wei)).rounded().0.to_string();
+        assert_eq!([0, 9_999, 99_991, 12_340_001].map(rounded), ["0", "9999", "100000", "12350000"]);
     }
 
     proptest! {

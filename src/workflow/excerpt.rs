@@ -1,7 +1,5 @@
 //! A place in the author's file, shown with a caret under it.
 
-use std::fmt::Write;
-
 /// Columns of source that are shown; longer lines are cut.
 const WIDTH: usize = 110;
 
@@ -18,12 +16,12 @@ pub fn excerpt(file: &str, source: &str, line: u32) -> String {
         // A tab is as wide as four spaces here, so that the caret stands where it should.
         let text: String = text.replace('\t', "    ").chars().take(WIDTH).collect();
         let text = text.trim_end();
-        // Writing to a String does not fail.
-        let _ = writeln!(shown, "{}", format!("{:>gutter$} | {text}", index + 1).trim_end());
+        shown.push_str(format!("{:>gutter$} | {text}", index + 1).trim_end());
+        shown.push('\n');
         if index == at {
             let indent = text.chars().take_while(|c| c.is_whitespace()).count();
             let width = text.chars().count().saturating_sub(indent).max(1);
-            let _ = writeln!(shown, "{:gutter$} | {:indent$}{}", "", "", "^".repeat(width));
+            shown.push_str(&format!("{:gutter$} | {:indent$}{}\n", "", "", "^".repeat(width)));
         }
     }
     shown

@@ -1,7 +1,6 @@
 //! What the parts of the operator that a run is made of would have written to the log, kept for its author: why a read
 //! failed is in there.
 
-use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::field::{Field, Visit};
@@ -50,10 +49,7 @@ impl Visit for Text {
             "message" => self.message = format!("{value:?}"),
             // An error says what the message introduces.
             "error" => self.error = Some(format!("{value:?}")),
-            name => {
-                // Writing to a String does not fail.
-                let _ = write!(self.message, " {name}={value:?}");
-            }
+            name => self.message.push_str(&format!(" {name}={value:?}")),
         }
     }
 }

@@ -148,8 +148,8 @@ fn show(project: &Project, plan: &Plan, sender: &Sender, balance: U256) {
     println!(
         "  {style}{} pays at most {}, and has {}{style:#}",
         sender.address(),
-        Amount(plan.cost()),
-        Amount(balance)
+        Amount(plan.cost()).rounded(),
+        Amount(balance).rounded()
     );
 }
 
