@@ -179,31 +179,37 @@ mod tests {
         text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
     }
 
+    /// What it is, and the system call.
+    type Act = (&'static str, fn() -> i64);
+
+    /// What a system call gave, should it come back.
+    fn drop_number(_: i64) {}
+
     #[test]
     fn what_a_template_may_not_kills_it() {
         // SAFETY (all of these): system calls that never happen, for the filter kills first.
-        let acts: [(&str, fn()); 12] = [
-            ("another kind of fork", || drop(unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) })),
+        let acts: [Act; 12] = [
+            ("another kind of fork", || unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) }),
             ("a thread", || {
                 let flags = libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND | libc::SIGCHLD;
-                unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+                unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) }
             }),
             ("a namespace", || {
                 let flags = FORK_FLAGS | libc::CLONE_NEWUSER;
-                unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+                unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) }
             }),
-            ("clone3", || drop(unsafe { libc::syscall(libc::SYS_clone3, 0, 0) })),
-            ("vfork", || drop(unsafe { libc::syscall(libc::SYS_vfork) })),
-            ("a signal", || drop(unsafe { libc::syscall(libc::SYS_kill, libc::getppid(), 0) })),
-            ("its own group", || drop(unsafe { libc::syscall(libc::SYS_setpgid, 0, 0) })),
-            ("a socket", || drop(unsafe { libc::syscall(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0) })),
-            ("a file", || drop(unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, c"/etc/passwd".as_ptr(), 0) })),
-            ("a program", || drop(unsafe { libc::syscall(libc::SYS_execve, c"/bin/sh".as_ptr(), 0, 0) })),
-            ("a message with a descriptor", || drop(unsafe { libc::syscall(libc::SYS_sendmsg, 0, 0, 0) })),
-            ("another process's descriptor", || drop(unsafe { libc::syscall(libc::SYS_pidfd_open, 1, 0) })),
+            ("clone3", || unsafe { libc::syscall(libc::SYS_clone3, 0, 0) }),
+            ("vfork", || unsafe { libc::syscall(libc::SYS_vfork) }),
+            ("a signal", || unsafe { libc::syscall(libc::SYS_kill, libc::getppid(), 0) }),
+            ("its own group", || unsafe { libc::syscall(libc::SYS_setpgid, 0, 0) }),
+            ("a socket", || unsafe { libc::syscall(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0) }),
+            ("a file", || unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, c"/etc/passwd".as_ptr(), 0) }),
+            ("a program", || unsafe { libc::syscall(libc::SYS_execve, c"/bin/sh".as_ptr(), 0, 0) }),
+            ("a message with a descriptor", || unsafe { libc::syscall(libc::SYS_sendmsg, 0, 0, 0) }),
+            ("another process's descriptor", || unsafe { libc::syscall(libc::SYS_pidfd_open, 1, 0) }),
         ];
         for (what, act) in acts {
-            let (pid, _socket, _supervisor) = template(act);
+            let (pid, _socket, _supervisor) = template(|| drop_number(act()));
             assert_eq!(reap(pid).terminating_signal(), Some(libc::SIGSYS), "{what}");
         }
         let (pid, _socket, _supervisor) = template(|| {});
@@ -212,18 +218,18 @@ mod tests {
 
     #[test]
     fn a_run_of_a_template_may_not_what_the_template_may() {
-        let acts: [(&str, fn()); 4] = [
-            ("fork", || drop(fork())),
+        let acts: [Act; 4] = [
+            ("fork", || fork().map_or(-1, i64::from)),
             // SAFETY (all): killed before they happen.
-            ("receive a descriptor", || drop(unsafe { libc::syscall(libc::SYS_recvmsg, 0, 0, 0) })),
-            ("outlive its zygote", || drop(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, 0) })),
-            ("raise a limit", || drop(unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_AS, 0, 0) })),
+            ("receive a descriptor", || unsafe { libc::syscall(libc::SYS_recvmsg, 0, 0, 0) }),
+            ("outlive its zygote", || unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, 0) }),
+            ("raise a limit", || unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_AS, 0, 0) }),
         ];
         for (what, act) in acts {
             let filters = Filters::new().unwrap();
             let (pid, _socket, supervisor) = template(move || {
                 if confine::confine_run(0, 5, &filters).is_ok() {
-                    act();
+                    drop_number(act());
                 }
             });
             assert_eq!(reap(pid).terminating_signal(), Some(libc::SIGSYS), "{what}");

@@ -28,10 +28,10 @@ const BALLAST: usize = 8 << 20;
 /// Collects now, and not again before a run allocated `BALLAST` and more.
 pub(super) fn postpone_collection(scope: &mut v8::PinScope<'_, '_>) {
     v8::scope!(let scope, scope);
-    let ballast = v8::String::new_from_one_byte(scope, &vec![b'x'; BALLAST], v8::NewStringType::Normal);
+    // Let go with the scope.
+    let _ballast = v8::String::new_from_one_byte(scope, &vec![b'x'; BALLAST], v8::NewStringType::Normal);
     // A new object is when the engine looks whether to collect; the next time is reckoned from what is there then.
     v8::Object::new(scope);
-    drop(ballast);
 }
 
 /// Takes every hole, for good; whole pages of nothing go back to the kernel, for what is not there need not be forked.
