@@ -83,7 +83,8 @@ fn a_slot_whose_elected_operator_is_killed_is_served() {
 #[test]
 #[ignore = "a whole network: run it by `make e2e`, which builds the binaries first"]
 fn an_aggregator_that_is_killed_again_and_again_and_then_for_good_loses_nothing() {
-    let arguments = ["--slots", "8", "--workflows", "6", "--standby", "--kill-aggregator", "5", "--lose-aggregator-at", "6"];
+    let arguments =
+        ["--slots", "8", "--workflows", "6", "--standby", "--kill-aggregator", "5", "--lose-aggregator-at", "6"];
     let (ok, report, printed) = run("aggregator", &arguments);
     assert!(printed.contains("the aggregator is killed, and started again"));
     assert_served(ok, &report);

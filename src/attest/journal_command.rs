@@ -73,7 +73,8 @@ pub fn act(config: &OperatorConfig, what: &JournalCommand) -> anyhow::Result<()>
                 None => print!("{text}"),
                 Some(to) => {
                     use std::io::Write;
-                    let mut file = std::fs::File::create_new(to).with_context(|| format!("cannot make {}", to.display()))?;
+                    let mut file =
+                        std::fs::File::create_new(to).with_context(|| format!("cannot make {}", to.display()))?;
                     file.write_all(text.as_bytes())
                         .and_then(|()| file.sync_all())
                         .with_context(|| format!("cannot write {}", to.display()))?;

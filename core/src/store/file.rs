@@ -86,8 +86,11 @@ impl Store {
         })?;
         let marks = MarksFile::beside(&path);
         let at = marks.path().to_owned();
-        let witness = Witness::create(Box::new(marks), rand::random())
-            .map_err(|cause| StoreError::File { action: "write the marks", path: at, cause })?;
+        let witness = Witness::create(Box::new(marks), rand::random()).map_err(|cause| StoreError::File {
+            action: "write the marks",
+            path: at,
+            cause,
+        })?;
         let Some(mut store) = Self::create(&path, identity)? else { return Err(StoreError::Exists { path }) };
         store.witness = Some(Mutex::new(witness));
         store.write(within)?;
