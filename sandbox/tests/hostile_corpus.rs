@@ -144,7 +144,10 @@ const HONEST: &str = "
     ctx.log([Object, Array, Function, Promise, Map, RegExp].map((f) => Reflect.ownKeys(f.prototype).length).join());
     return [{ to: ctx.account, value: n, data: '0x' + 7n.toString(16).padStart(64, '0') }];";
 
-fn honest(sandbox: &Sandbox, after: &str) -> (Outcome, Vec<String>, Vec<(ReadRequest, [u8; 32])>) {
+/// What operators compare of a run, and its logs.
+type Told = (Outcome, Vec<String>, Vec<(ReadRequest, [u8; 32])>);
+
+fn honest(sandbox: &Sandbox, after: &str) -> Told {
     let job = Job { limits: Limits { wall_ms: 20_000, ..Limits::default() }, ..body(HONEST) };
     let report = run(sandbox, job, always("\"0x7\""), after);
     (report.outcome, report.logs, report.reads)
