@@ -4,9 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# area  package  bench target
+# area  package (or the manifest of one that stands alone)  bench target
 benches=(
   "sandbox ditto-sandbox sandbox"
+  "votes  aggregator/benches/Cargo.toml  votes"
+  "load   aggregator/benches/Cargo.toml  load"
   "reads  ditto-operator  reads"
   "flood ditto-core flood"
 )
@@ -17,7 +19,10 @@ for bench in "${benches[@]}"; do
   read -r area package target <<<"$bench"
   [ $# -eq 0 ] || [[ " $* " == *" $area "* ]] || continue
   echo "== $area"
-  cargo bench --quiet -p "$package" --bench "$target"
+  case "$package" in
+    *.toml) cargo bench --quiet --manifest-path "$package" --target-dir target --bench "$target" ;;
+    *) cargo bench --quiet -p "$package" --bench "$target" ;;
+  esac
 done
 node -e '
 const fs = require("fs");

@@ -12,8 +12,8 @@ use ditto_operator::attest::journal_command::{self, JournalCommand};
 use ditto_operator::config::OperatorConfig;
 use ditto_operator::node::Keys;
 use ditto_operator::workflow::{self, WorkflowCommand};
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use ditto_operator::{doctor, keys, metrics, run};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 /// Runs an operator of the Ditto network.
 #[derive(Parser)]

@@ -62,7 +62,7 @@ async fn run() {
     let evidence = Store::open(state.path(), EvidenceConfig::default()).expect("an empty directory");
     let (report, readiness, stop) = (Report::new(clock.schedule()), Readiness::new(), CancellationToken::new());
     // Nobody answers there; the stages that ask a chain are not part of this.
-    let url = "http://127.0.0.1:9".parse().expect("an address");
+    let url = "http://127.0.0.1:9".into();
     let rpc = Arc::new(Rpc::new(31337, &ChainConfig::new(vec![url])).expect("an endpoint"));
     let heads = Heads::follow(rpc, Duration::from_secs(60), stop.clone());
 

@@ -129,6 +129,34 @@ contract GasTest is Network {
         eq(counter.total(), BATCH, "all executed");
     }
 
+    /// What the aggregator chooses by (aggregator/src/choice.rs): verification costs one point addition per signer, or a
+    /// fixed price and one addition per member that did not sign, whichever are fewer.
+    function test_signers_against_non_signers() public {
+        uint256 size = 96;
+        for (uint256 i = 4; i < size; ++i) {
+            addOperator(i, 100);
+        }
+        uint32 id = obls.commitSet();
+        uint256[8] memory signed = [uint256(32), 33, 48, 49, 65, 66, 95, 96];
+        uint256[8] memory used;
+        print("signers of 96 | points added or subtracted | OBLS.verify");
+        for (uint256 i = 0; i < signed.length; ++i) {
+            Certificate memory c = certify(keccak256("message"), firstOf(signed[i]));
+            used[i] = verifyGas(id, keccak256("message"), c);
+            uint256 points = 2 * signed[i] > size ? size - signed[i] : signed[i];
+            print(string.concat(vm.toString(signed[i]), " | ", vm.toString(points), " | ", vm.toString(used[i])));
+        }
+        check(used[0] < used[1] && used[1] < used[2], "each signer costs while they are the fewer");
+        check(used[3] > used[4] && used[4] > used[5] && used[6] > used[7], "each missing one costs while they are the fewer");
+        // The constants there: 1,450 a signer, 20,000 and 1,250 a missing one.
+        uint256 perSigner = (used[2] - used[0]) / 16;
+        uint256 perMissing = (used[5] - used[6]) / 29;
+        uint256 subtracting = used[6] - perMissing - used[7];
+        check(perSigner > 1_300 && perSigner < 1_600, "a signer's price");
+        check(perMissing > 1_100 && perMissing < 1_400, "a missing member's price");
+        check(subtracting > 15_000 && subtracting < 25_000, "the price of subtracting at all");
+    }
+
     /// Verification of larger sets, a tenth missing, and what their snapshot costs.
     function test_larger_sets() public {
         uint256 size = 4;

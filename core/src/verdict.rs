@@ -107,8 +107,20 @@ impl std::fmt::Display for Verdict {
 }
 
 /// One verdict per task of a batch, in the batch's order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VerdictVector(pub Vec<Verdict>);
+
+/// As its bytes, in pieces: votes are grouped by vector, and hashing verdict by verdict costs more than adding the vote.
+impl std::hash::Hash for VerdictVector {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write_usize(self.0.len());
+        for piece in self.0.chunks(64) {
+            let mut bytes = [0; 64];
+            bytes.iter_mut().zip(piece).for_each(|(byte, verdict)| *byte = verdict.byte());
+            state.write(&bytes[..piece.len()]);
+        }
+    }
+}
 
 impl VerdictVector {
     /// The vector of these bytes; `None` when one of them is no verdict.

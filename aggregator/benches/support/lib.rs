@@ -204,7 +204,7 @@ pub fn batch(slot: u64, performer: u64, tasks: u64) -> Arc<Batch> {
         occurrence: Occurrence { workflow: performer * 1000 + n, slot },
         op: UserOperation {
             sender: Address::from_word(B256::from(U256::from(n))),
-            nonce: U256::from(n),
+            nonce: U256::from(slot << 32 | performer << 16 | n),
             call_data: vec![7; 260].into(),
             verification_gas: 100_000,
             call_gas: 100_000,
@@ -217,7 +217,8 @@ pub fn batch(slot: u64, performer: u64, tasks: u64) -> Arc<Batch> {
             valid_after: 0,
             valid_until: network.valid_until(slot),
         },
-        proof: B256::with_last_byte(3),
+        evidence: Vec::new(),
+        run: B256::with_last_byte(3),
     };
     let tasks: Vec<Task> = (0..tasks).map(task).collect();
     let batch_hashes = vec![hash_batch(&domain, &tasks)];

@@ -88,6 +88,12 @@ impl Twins {
         }
     }
 
+    /// Has a batch twins?
+    #[must_use]
+    pub fn has(&self, batch: BatchId) -> bool {
+        self.twins.contains_key(&batch)
+    }
+
     /// A batch's twins.
     pub fn of(&self, batch: BatchId) -> impl Iterator<Item = BatchId> + '_ {
         self.twins.get(&batch).into_iter().flatten().copied()

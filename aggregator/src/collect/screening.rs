@@ -335,6 +335,10 @@ impl Screening {
     /// contradiction to what was gossiped in its name, is handed on to be checked, once.
     fn contradicts(&mut self, attester: usize, vote: &Vote, direct: bool) -> bool {
         let Some(known) = self.known.get(&vote.batch) else { return false };
+        // Nearly always: the attester's first word on a batch whose occurrences no other batch holds.
+        if !known.heard.contains_key(&attester) && !self.twins.has(vote.batch) {
+            return false;
+        }
         let new = Said { batch: known.batch.clone(), verdicts: vote.verdicts.clone(), signature: vote.signature };
         let batches = std::iter::once(vote.batch).chain(self.twins.of(vote.batch));
         let others: Vec<&Known> = batches.filter_map(|id| self.known.get(&id)).collect();

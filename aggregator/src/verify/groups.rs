@@ -137,10 +137,10 @@ impl Groups {
         votes.split.changed = true;
         let group = votes.groups.entry(verdicts.clone()).or_default();
         group.place(attester, signature, sender, set);
-        if group.out || votes.settled.meets(&decides) {
+        if group.out {
             return Added::Gathered;
         }
-        if !rule.decides(set, &verdicts, group.power) {
+        if votes.settled.meets(&decides) || !rule.decides(set, &verdicts, group.power) {
             return votes.contest_at_once(set, rule).map_or(Added::Gathered, |c| Added::Contested(Box::new(c)));
         }
         group.since.get_or_insert_with(Instant::now);
