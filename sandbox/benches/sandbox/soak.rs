@@ -40,6 +40,9 @@ fn job(number: u64, dense: &Arc<[u8]>) -> (Job, &'static str) {
     }
 }
 
+/// What must not grow.
+type Measure = (&'static str, fn(&Sample) -> u64);
+
 pub fn soak(runs: u64) {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let config =
@@ -85,7 +88,7 @@ pub fn soak(runs: u64) {
     // The first quarter fills caches and templates. After it nothing may grow by more than an eighth.
     let (warm, late) = samples.split_at(samples.len() / 4);
     let most = |samples: &[Sample], of: fn(&Sample) -> u64| samples.iter().map(of).max().unwrap_or(0);
-    let measures: [(&str, fn(&Sample) -> u64); 3] = [
+    let measures: [Measure; 3] = [
         ("host memory", |sample| sample.host_bytes),
         ("sandbox memory", |sample| sample.sandbox_bytes),
         ("descriptors", |sample| sample.descriptors as u64),
