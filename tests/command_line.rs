@@ -98,6 +98,11 @@ fn a_wrong_key_is_named_and_never_printed() {
 #[test]
 fn a_node_that_is_down_at_start_is_reported_and_tried_again() {
     let (_directory, config) = prepare(|good| good);
+    let without = Command::new(BINARY).args(["run", "--config"]).arg(&config).output().unwrap();
+    let said = String::from_utf8_lossy(&without.stderr).into_owned();
+    assert!(!without.status.success() && said.contains("journal init"), "it signs nothing without a journal: {said}");
+    let made = Command::new(BINARY).args(["journal", "--config"]).arg(&config).arg("init").output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let mut operator = Command::new(BINARY)
         .args(["run", "--config"])
         .arg(&config)

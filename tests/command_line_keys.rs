@@ -213,8 +213,11 @@ fn keys_of_the_environment_work_with_a_warning_and_nothing_shows_them() {
     let config = config(directory.path(), "");
     let missing = run(&["config", "check", "--config", &config]);
     assert!(said(&missing).contains("CONSENSUS_PRIVATE_KEY"), "{}", said(&missing));
+    let keys = [("EXECUTOR_PRIVATE_KEY", KEY), ("CONSENSUS_PRIVATE_KEY", KEY)];
+    let made = command(&["journal", "--config", &config, "init"]).envs(keys).output().unwrap();
+    assert!(made.status.success(), "{}", said(&made));
     let mut operator = command(&["run", "--config", &config])
-        .envs([("EXECUTOR_PRIVATE_KEY", KEY), ("CONSENSUS_PRIVATE_KEY", KEY)])
+        .envs(keys)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -248,6 +251,8 @@ fn dumps(mut process: std::process::Child) -> bool {
 fn a_core_dump_holds_no_key_for_there_is_none() {
     let (directory, password, keys) = generated();
     let config = config(directory.path(), &keystores(&keys, &password));
+    let made = command(&["journal", "--config", &config, "init"]).output().unwrap();
+    assert!(made.status.success(), "{}", said(&made));
     let unlimited = |program: &str| {
         let mut shell = Command::new("/bin/sh");
         shell.arg("-c").arg(format!("ulimit -c unlimited; exec {program}")).current_dir(directory.path());

@@ -145,7 +145,7 @@ fn journal(findings: &mut Findings, state_dir: &Path) {
             SECTION,
             "journal",
             "there is none yet",
-            "Nothing, if this consensus key has never voted. If it has, bring its journal.redb here before you start.",
+            "Run `ditto-operator journal init`, if this consensus key has never voted. If it has, bring its journal: `journal import`.",
         ),
         Err(cause) => {
             findings.fail(
