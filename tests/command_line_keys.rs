@@ -216,12 +216,8 @@ fn keys_of_the_environment_work_with_a_warning_and_nothing_shows_them() {
     let keys = [("EXECUTOR_PRIVATE_KEY", KEY), ("CONSENSUS_PRIVATE_KEY", KEY)];
     let made = command(&["journal", "--config", &config, "init"]).envs(keys).output().unwrap();
     assert!(made.status.success(), "{}", said(&made));
-    let mut operator = command(&["run", "--config", &config])
-        .envs(keys)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut operator =
+        command(&["run", "--config", &config]).envs(keys).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut errors = operator.stderr.take().unwrap();
     // It waits for its chain: everything up to there has been said.
     let told = wait_for(&mut errors, "127.0.0.1:1");
