@@ -134,7 +134,7 @@ pub struct SandboxConfig {
     pub zygote_backoff_ms: u64,
     /// Memory that the templates of all workers together may hold besides what they share with their zygotes, in bytes. A
     /// template is a process that has compiled a workflow, so that further runs need not; the least recently used ones go
-    /// first. One takes about 2 MiB on each worker. Under 4 MiB a worker there are none.
+    /// first. One takes about 1 MiB on each worker. Under 4 MiB a worker there are none.
     pub templates_bytes: u64,
     /// Ceiling of what one run may use.
     pub limits: Limits,

@@ -146,7 +146,7 @@ fn supervised_forks() -> Protection {
         false,
         seccomp_action(libc::SECCOMP_RET_USER_NOTIF) && notifications(),
         "The template of a workflow that recurs can fork only when the host lets it, once for each run (seccomp user notification).",
-        "The kernel cannot supervise forks (seccomp user notification, Linux 5.5 or later). Templates are not used: every run compiles its workflow again, which is safe but about three times slower.",
+        "The kernel cannot supervise forks (seccomp user notification, Linux 5.5 or later). Templates are not used: every run compiles its workflow again, which is as safe but takes twice the time.",
     )
 }
 
