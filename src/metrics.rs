@@ -55,7 +55,10 @@ pub fn describe() {
         "ditto_operator_journal_failures_total",
         "Times the journal could not be written, so that nothing was signed."
     );
-    describe_counter!(crate::history::DROPPED, "Lines of the history that were dropped: its queue or the disk was full.");
+    describe_counter!(
+        crate::history::DROPPED,
+        "Lines of the history that were dropped: its queue or the disk was full."
+    );
     describe_counter!("ditto_operator_undecodable_total", "Gossiped messages that are no proposal of our version.");
     describe_counter!(
         "ditto_reads_total",

@@ -144,7 +144,9 @@ impl Node {
             config.network.target_chain,
             keypair,
             Arc::new(ConsensusIdentity::new(keys.consensus.clone())),
-            Arc::new(SetAdmission::new(admitted.clone(), config.network.aggregator).among(config.p2p.whitelist.clone())),
+            Arc::new(
+                SetAdmission::new(admitted.clone(), config.network.aggregator).among(config.p2p.whitelist.clone()),
+            ),
             heard,
             stop.clone(),
         )?;
@@ -205,8 +207,7 @@ impl Node {
 }
 
 fn journal(config: &OperatorConfig, keys: &Keys) -> anyhow::Result<Journal> {
-    let identity =
-        Journal::identity(&config.network.name, config.network.target_chain, &keys.consensus.public());
+    let identity = Journal::identity(&config.network.name, config.network.target_chain, &keys.consensus.public());
     Ok(Journal::open(&config.state_dir, &identity, &config.journal)?)
 }
 

@@ -22,8 +22,8 @@ use ditto_core::wire;
 
 use crate::attest::Journal;
 use crate::board::Board;
-use crate::history::Event;
 use crate::build::Finding;
+use crate::history::Event;
 use crate::slot::{Note, SlotContext};
 
 /// A performer does not wait longer for its own simulations than this part of the slot.

@@ -76,7 +76,11 @@ pub fn table(report: &Report) -> String {
         for (state, tasks) in &audit.tasks {
             table.row(state, tasks, "tasks in its ledger");
         }
-        table.row("decided twice", audit.decided_twice, "must be 0: operations that two batches of its ledger executed");
+        table.row(
+            "decided twice",
+            audit.decided_twice,
+            "must be 0: operations that two batches of its ledger executed",
+        );
         if let Some(taken) = audit.taken_over {
             table.row("taken over", taken, "submissions that the standby made");
         }

@@ -54,7 +54,7 @@ impl Trigger {
         let turn = index / 12;
         let every = match index % 12 {
             8 => return Self::Signal,
-            9 if turn % 2 == 0 => return Self::Signals(2 + turn % 3),
+            9 if turn.is_multiple_of(2) => return Self::Signals(2 + turn % 3),
             9 => return Self::SignalOf(3),
             0..=7 => 1,
             10 => 2,

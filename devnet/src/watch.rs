@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::audit::{self, Audit};
-use crate::nodes::{AGGREGATOR, Nodes};
 use crate::keys::{Role, Seed};
+use crate::nodes::{AGGREGATOR, Nodes};
 use crate::observe::chain::{self, ChainWatch};
 use crate::observe::ledger::Ledger;
 use crate::observe::scrape::Scraper;
@@ -125,7 +125,22 @@ impl<'a> Watch<'a> {
         let (scraper, shown) = (Scraper::default(), window.first);
         let (signalling, stopping) = (None, stop.clone());
         let _stop = stop.drop_guard();
-        Ok(Self { options, network, nodes, window, ledger, chain, following, signalling, stopping, scraper, shown, kill: None, deaths: Deaths::default(), _stop })
+        Ok(Self {
+            options,
+            network,
+            nodes,
+            window,
+            ledger,
+            chain,
+            following,
+            signalling,
+            stopping,
+            scraper,
+            shown,
+            kill: None,
+            deaths: Deaths::default(),
+            _stop,
+        })
     }
 
     /// Watches until everything due is executed, or nothing more can come.

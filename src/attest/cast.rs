@@ -45,7 +45,9 @@ impl Handler for Cast {
         loop {
             match self.transport.send_vote(ballot.bytes.clone()).await {
                 Ok(_) => return "direct",
-                Err(SendError::Refused(refusal)) if !matches!(refusal, VoteRefusal::Busy | VoteRefusal::RateLimited) => {
+                Err(SendError::Refused(refusal))
+                    if !matches!(refusal, VoteRefusal::Busy | VoteRefusal::RateLimited) =>
+                {
                     tracing::warn!(slot = ballot.slot, batch = %ballot.batch, %refusal, "the aggregator refuses our vote");
                     return "refused";
                 }

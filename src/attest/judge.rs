@@ -295,9 +295,11 @@ impl Judge {
         }
         self.answer(token, Acceptance::Accept);
         let id = split.batch;
-        let Some(open) = self.open.values_mut().find(|open| {
-            open.voted.contains_key(&id) || open.waiting.iter().any(|(_, waiting)| *waiting == id)
-        }) else {
+        let Some(open) = self
+            .open
+            .values_mut()
+            .find(|open| open.voted.contains_key(&id) || open.waiting.iter().any(|(_, waiting)| *waiting == id))
+        else {
             return "asked_in_vain";
         };
         if !open.voted.contains_key(&id) {

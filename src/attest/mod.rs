@@ -10,8 +10,8 @@ pub mod interchange;
 mod journal;
 pub mod journal_command;
 mod judge;
-pub mod sent;
 mod parts;
+pub mod sent;
 mod sign;
 
 use ditto_core::p2p::{MessageToken, PeerId};

@@ -96,7 +96,8 @@ mod tests {
     #[test]
     fn only_what_was_said_is_said_again() {
         let mut voted = voted(&[0, 3, 255, 0]);
-        let asked = split(&[&[0, 255, 255, 255], &[255, 0, 255, 255], &[255, 255, 0, 255], &[255, 255, 255, 3], &[0, 0]]);
+        let asked =
+            split(&[&[0, 255, 255, 255], &[255, 0, 255, 255], &[255, 255, 0, 255], &[255, 255, 255, 3], &[0, 0]]);
         assert_eq!(voted.parts(&asked), [vector(&[0, 255, 255, 255])]);
         assert_eq!(voted.parts(&split(&[&[255, 3, 255, 0]])), [vector(&[255, 3, 255, 0])]);
         assert!(voted.parts(&split(&[&[255, 4, 255, 255]])).is_empty(), "another reason is another verdict");

@@ -16,9 +16,12 @@ const REMEMBERED: usize = 1_024;
 /// Collectors that may wait to be served; one that is not comes again with its next connection.
 const WAITING: usize = 32;
 
+/// A vote, and until when it is worth sending.
+type Kept = (Deadline, Vec<u8>);
+
 /// The votes of the open slots. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Sent(Arc<Mutex<VecDeque<(Deadline, Vec<u8>)>>>);
+pub struct Sent(Arc<Mutex<VecDeque<Kept>>>);
 
 impl Sent {
     /// Remembers a vote until its deadline; the oldest makes room.

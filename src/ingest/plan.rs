@@ -30,8 +30,8 @@ use tokio::sync::{Mutex, Notify};
 use super::due::{Candidate, Occurrences};
 use super::registry::Registry;
 use crate::board::Board;
-use crate::history::Event;
 use crate::build::Finding;
+use crate::history::Event;
 use crate::simulate::ReadCache;
 use crate::slot::{Chains, Due, Note, SlotContext};
 
@@ -156,10 +156,8 @@ impl Plan {
         for Candidate { occurrence, workflow, evidence } in due {
             let finding = match (evidence, codes.get(&workflow.code_hash)) {
                 (Ok(evidence), Some(Ok(code))) => {
-                    self.board.tell(occurrence, slot, || Event::Due {
-                        pin: context.head.number,
-                        code: workflow.code_hash,
-                    });
+                    self.board
+                        .tell(occurrence, slot, || Event::Due { pin: context.head.number, code: workflow.code_hash });
                     let due = Due { context: context.clone(), occurrence, workflow, code: code.clone(), evidence };
                     self.simulate.offer(due, context.end).await;
                     continue;

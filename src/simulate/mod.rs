@@ -20,8 +20,8 @@ pub use config::ReadsConfig;
 pub use reads::{ReadCache, Reader, SlotReads};
 
 use crate::board::Board;
-use crate::history::Event;
 use crate::document::declared_calls;
+use crate::history::Event;
 use crate::slot::Due;
 
 /// An attester's limits are this much wider in wall-clock time: slow hardware is not a verdict.

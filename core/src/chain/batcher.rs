@@ -85,6 +85,9 @@ impl Batcher {
     }
 }
 
+/// Requests of one block, and who waits for each.
+type Together = (Vec<Request>, Vec<oneshot::Sender<Answer>>);
+
 /// Gathers batches until every clone of the batcher is gone.
 async fn gather(rpc: Arc<Rpc>, batch: usize, mut queue: mpsc::Receiver<Waiting>) {
     let limits = *rpc.limits();
@@ -98,7 +101,7 @@ async fn gather(rpc: Arc<Rpc>, batch: usize, mut queue: mpsc::Receiver<Waiting>)
             gathered.push(more);
         }
         // What is of different blocks may go to different endpoints, and must not wait for each other.
-        let mut by_block: BTreeMap<Option<B256>, (Vec<Request>, Vec<oneshot::Sender<Answer>>)> = BTreeMap::new();
+        let mut by_block: BTreeMap<Option<B256>, Together> = BTreeMap::new();
         for waiting in gathered.drain(..) {
             if waiting.asker.is_closed() {
                 continue;

@@ -149,9 +149,8 @@ impl Heads {
                         return Some(head);
                     }
                     // The endpoint that told of ours is set aside by now; the others' blocks come with the next look.
-                    match tokio::time::timeout(OUTVOTED, seen.changed()).await {
-                        Ok(Err(_ended)) => return None,
-                        Ok(Ok(())) | Err(_) => {}
+                    if let Ok(Err(_ended)) = tokio::time::timeout(OUTVOTED, seen.changed()).await {
+                        return None;
                     }
                 }
             }

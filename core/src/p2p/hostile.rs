@@ -38,14 +38,12 @@ pub fn claim_of(network: &str, chain_id: u64, peer: &PeerId, identity: &dyn Iden
 }
 
 /// The answer to a claim, and what it encodes to again.
-#[must_use]
 pub fn admission(bytes: &[u8]) -> (Result<(), Refusal>, Vec<u8>) {
     let answer = auth::decode_answer(bytes);
     (answer, auth::encode_answer(answer))
 }
 
 /// The answer to a vote, and what it encodes to again.
-#[must_use]
 pub fn receipt(bytes: &[u8]) -> (Result<VoteReceipt, VoteRefusal>, Vec<u8>) {
     let answer = vote::decode(bytes);
     (answer, vote::encode(answer))

@@ -364,7 +364,7 @@ async fn a_workflow_with_a_count_executes_so_often_and_no_more() {
     let bench = Bench::new().await;
     let operator = bench.operator();
     // Its turns: every fifth slot, and nine is its number.
-    let turns: Vec<Slot> = (300..340).filter(|slot| (slot + ID) % 5 == 0).collect();
+    let turns: Vec<Slot> = (300..340).filter(|slot| (slot + ID).is_multiple_of(5)).collect();
     let mut executed = Vec::new();
     for slot in 300..340 {
         let due = operator.due(slot, vec![every(1), limit(3, 0)]).await;
