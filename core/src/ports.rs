@@ -2,19 +2,22 @@
 //!
 //! Binding port 0, closing it and using its number later is a race: the kernel gives the same number to the next
 //! outgoing connection. Ports below the kernel's ephemeral range (32,768 on Linux) are never given away like that, and
-//! a listener on a second loopback address keeps other processes that ask here from choosing the same one.
+//! a name that only one process can hold keeps others that ask here from choosing the same one. The name is that of an
+//! abstract Unix socket (unix(7)): it goes with its process, and is in nobody's way. A TCP listener would be: libp2p dials
+//! from the port that it listens on, bound to all addresses.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where ports are taken from: above the well-known services, below `net.ipv4.ip_local_port_range`.
 const RANGE: std::ops::Range<u16> = 12_000..32_000;
-/// Bound for as long as this process lives, as the mark that a port of 127.0.0.1 is spoken for.
-const MARK: Ipv4Addr = Ipv4Addr::new(127, 77, 77, 77);
 
-static RESERVED: Mutex<Vec<TcpListener>> = Mutex::new(Vec::new());
+/// Held for as long as this process lives: the marks that ports of 127.0.0.1 are spoken for.
+static RESERVED: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
 
 /// A TCP port of 127.0.0.1 that nobody listens on, reserved for this process and its children until it ends.
 ///
@@ -29,7 +32,8 @@ pub fn free_port() -> io::Result<u16> {
         // Less than the range's width, which is a u16.
         #[allow(clippy::cast_possible_truncation)]
         let port = RANGE.start + ((first + step) % width) as u16;
-        let Ok(mark) = TcpListener::bind((MARK, port)) else { continue };
+        let name = SocketAddr::from_abstract_name(format!("ditto-port-{port}"))?;
+        let Ok(mark) = UnixListener::bind_addr(&name) else { continue };
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             RESERVED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(mark);
             return Ok(port);
@@ -51,7 +55,8 @@ mod tests {
         assert_eq!(unique.len(), ports.len());
         for port in ports {
             assert!(RANGE.contains(&port));
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+            // As libp2p dials: from all addresses.
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
         }
     }
 }
