@@ -47,19 +47,19 @@ pub struct Signal {
 
 impl Trigger {
     /// The trigger of the devnet's workflow with this index. Most are due in every slot, so that batches are large; of
-    /// every twelve one waits for an event, one for a condition or for both, one is due in every second slot and one in
-    /// every third or fourth, each in another phase, and one of all is due every full minute.
+    /// every 24 one waits for an event, one for a condition, one for both or (in every second 24) a third or fourth slot,
+    /// one is due in every second slot in a phase of its own, and one of all is due every full minute.
     #[must_use]
     pub fn of(index: u64) -> Self {
-        let turn = index / 12;
-        let every = match index % 12 {
-            8 => return Self::Signal,
-            9 if turn.is_multiple_of(2) => return Self::Signals(2 + turn % 3),
-            9 => return Self::SignalOf(3),
-            0..=7 => 1,
+        let turn = index / 24;
+        let every = match index % 24 {
             10 => 2,
-            _ if turn == 0 => return Self::Cron("* * * * *".into()),
-            _ => 3 + (turn + 1) % 2,
+            20 => return Self::Signal,
+            21 => return Self::Signals(2 + turn % 3),
+            22 if turn.is_multiple_of(2) => return Self::SignalOf(3),
+            22 => 3 + (turn / 2) % 2,
+            23 if turn == 0 => return Self::Cron("* * * * *".into()),
+            _ => 1,
         };
         Self::Interval { every, phase: turn % every }
     }
