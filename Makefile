@@ -12,6 +12,7 @@ help:
 	@echo "make e2e      only the end-to-end tests, in a debug build"
 	@echo "make bench    what is fast and what it is compared with, into target/bench.json"
 	@echo "make fuzz     every decoder and parser against hostile bytes, for a bounded time"
+	@echo "make deb      Debian packages of both binaries, in target/debian"
 	@echo "make fmt      format the Rust code"
 
 .PHONY: demo
@@ -32,6 +33,7 @@ test: setup
 .PHONY: e2e
 e2e: setup
 	cargo build --workspace --bins
+	scripts/metrics.sh --check
 	cargo $(TEST) -p ditto-devnet --test end_to_end --test workflow $(IGNORED)
 
 .PHONY: bench
@@ -41,6 +43,10 @@ bench: setup
 .PHONY: fuzz
 fuzz: setup
 	scripts/fuzz.sh
+
+.PHONY: deb
+deb: setup
+	scripts/deb.sh
 
 .PHONY: fmt
 fmt:
