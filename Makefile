@@ -28,6 +28,8 @@ test: setup
 	cd contracts && $(FORGE) test
 	cargo $(TEST) --workspace
 	$(MAKE) --no-print-directory e2e
+	systemd/check.sh
+	scripts/docs.py
 
 # One after the other: each is a whole network, and their slots are short.
 .PHONY: e2e

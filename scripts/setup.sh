@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a build needs beyond Rust, on a Debian-like machine: a C++ compiler, cmake and simde (the JavaScript engine),
-# node and npm (Solidity dependencies, forge, anvil). Does nothing, and says nothing, when all of it is there.
+# node and npm (Solidity dependencies, forge, anvil); and what `make test` checks units and documents with (systemd's tools,
+# python). Does nothing, and says nothing, when all of it is there.
 set -euo pipefail
 root="$(cd "$(dirname "$0")/.." && pwd)"
 
@@ -13,6 +14,9 @@ command -v cmake >/dev/null || packages+=(cmake)
 # Debian's node comes without npm; others bring it along.
 command -v node >/dev/null || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
+# Only its tools are used: no systemd has to run.
+command -v systemd-analyze >/dev/null || packages+=(systemd)
+command -v python3 >/dev/null || packages+=(python3-minimal)
 
 if [ "${#packages[@]}" -gt 0 ]; then
   as_root=()
