@@ -159,6 +159,9 @@ fn describe() {
     describe_counter!("ditto_aggregator_gas_used_total", Unit::Count, "Gas of mined submissions.");
     counter!("ditto_aggregator_gas_used_total").increment(0);
     describe_histogram!("ditto_aggregator_submission_gas", Unit::Count, "Gas of one mined submission.");
+    describe_counter!("ditto_aggregator_fees_gwei_total", Unit::Count, "Fees of mined submissions, in 1e-9 coins.");
+    counter!("ditto_aggregator_fees_gwei_total").increment(0);
+    describe_gauge!("ditto_aggregator_nonce", Unit::Count, "The nonce last handed out to a submission.");
     describe_gauge!("ditto_aggregator_balance_wei", Unit::Count, "The submitter's balance.");
     describe_gauge!("ditto_aggregator_operator_set_id", Unit::Count, "The operator set in force.");
     gauge!("ditto_aggregator_operator_set_id").set(0.0);

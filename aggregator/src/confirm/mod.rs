@@ -279,6 +279,7 @@ impl Confirm {
     ) -> Result<(), Blind> {
         if let Some(receipt) = receipt {
             counter!("ditto_aggregator_gas_used_total").increment(receipt.gas_used);
+            counter!("ditto_aggregator_fees_gwei_total").increment(receipt.fee_gwei());
         }
         let Some(certified) = &flight.certified else { return Ok(()) };
         let id = certified.id();
