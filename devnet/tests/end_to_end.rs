@@ -40,9 +40,10 @@ fn run(name: &str, arguments: &[&str]) -> (bool, Value, String) {
     (output.status.success(), report, printed)
 }
 
-/// scripts/monitoring.sh runs these tests under Prometheus, and says where to name the nodes.
+/// scripts/monitoring.sh runs these tests under Prometheus, and says where to name the nodes. (What begins with `DITTO_` is
+/// configuration to the nodes.)
 fn watched(name: &str) -> Vec<OsString> {
-    let dir = std::env::var_os("DITTO_SCRAPE_TARGETS").map(PathBuf::from);
+    let dir = std::env::var_os("SCRAPE_TARGETS").map(PathBuf::from);
     dir.map_or_else(Vec::new, |dir| vec!["--targets".into(), dir.join(name).with_extension("json").into()])
 }
 
