@@ -81,6 +81,12 @@ pub fn describe() {
         "ditto_operator_own_power",
         "This operator's voting power in the operator set of the last planned slot; 0 when it is not in it."
     );
+    describe_gauge!("ditto_operator_balance_wei", "The delegated signer's balance on the target chain.");
+    describe_counter!(
+        "ditto_operator_votes_missed_total",
+        "Batches without a vote of this operator that it could have given, by reason: nothing to say of any task \
+         (abstained), no plan of the slot, a journal that fails, a vote that was refused or reached nobody."
+    );
     describe_gauge!("ditto_operator_total_power", "Voting power of that set's members together.");
     ditto_sandbox::describe_metrics();
     ditto_core::chain::describe();
@@ -106,6 +112,9 @@ fn zero() {
     }
     for verdict in ["approve", "reject", "abstain"] {
         counter!("ditto_operator_verdicts_total", "verdict" => verdict).increment(0);
+    }
+    for reason in ["abstained", "no_plan", "journal_failed", "refused", "undelivered"] {
+        counter!("ditto_operator_votes_missed_total", "reason" => reason).increment(0);
     }
     for outcome in Simulate::OUTCOMES {
         counter!("ditto_operator_simulations_total", "outcome" => *outcome).increment(0);
