@@ -22,7 +22,8 @@ for name in ditto-operator ditto-aggregator; do
   directory=.
   [ $name = ditto-operator ] || directory=${name#ditto-}
   sed "s|file://$PWD|file://|g" $directory/bill.ditto-sbom.json >target/package/$name.cdx.json
-  $tools/cargo-about generate --locked --fail --config packaging/about.toml --manifest-path $directory/Cargo.toml \
+  # Offline: not what a service on the web says about a crate, but what is in it.
+  $tools/cargo-about generate --locked --offline --fail --config packaging/about.toml --manifest-path $directory/Cargo.toml \
     --output-file target/package/$name.third-party.txt packaging/third-party.hbs
   gzip -9nk target/package/$name.cdx.json target/package/$name.third-party.txt
   target/release/$name man target/package/man
