@@ -4,7 +4,9 @@ use deno_core::{JsRuntime, RuntimeOptions, v8};
 use thiserror::Error;
 
 use super::{
-    PACKAGES, SOURCES, WORKFLOW_FILE, compile, floats, holes, lines, ops,
+    PACKAGES, SOURCES, WORKFLOW_FILE, compile, floats, holes,
+    large_pages::LargePages,
+    lines, ops,
     stack::{Watched, Watermark},
 };
 use crate::{job::Input, limits::Limits, outcome::Outcome};
@@ -47,6 +49,8 @@ pub(crate) struct Engine {
 pub(crate) struct Compiled {
     source: String,
     module: Result<v8::Global<v8::Module>, Outcome>,
+    /// The promise of its evaluation, if that is done already.
+    evaluated: Option<v8::Global<v8::Promise>>,
 }
 
 impl Compiled {
@@ -56,6 +60,10 @@ impl Compiled {
     }
 }
 
+/// The heap, in bytes, in which a template may evaluate a module: the engine's and the SDK's few MiB, and about as much
+/// again. All its runs carry it, and it counts for their limits.
+const AHEAD_BYTES: usize = 10 << 20;
+
 thread_local! {
     static MODULES: std::cell::RefCell<Vec<(&'static str, v8::Global<v8::Module>)>> = const { std::cell::RefCell::new(Vec::new()) };
 }
@@ -64,6 +72,7 @@ impl Engine {
     /// Loads and locks down. `memory_bytes` is the ceiling; a run may lower it.
     pub(crate) fn new(memory_bytes: u64) -> Result<Engine, EngineError> {
         floats::keep();
+        let large_pages = LargePages::begin();
         let bytes = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
         let mut runtime = JsRuntime::new(RuntimeOptions {
             extensions: vec![ops::extension()],
@@ -105,6 +114,7 @@ impl Engine {
             holes::postpone_collection(scope);
         }
         engine.about_to_fork();
+        large_pages.collapse();
         Ok(engine)
     }
 
@@ -118,7 +128,35 @@ impl Engine {
     /// it, or in the one that makes the only run, and no run can tell which.
     pub(crate) fn compile(&mut self, source: String, nesting: u32) -> Compiled {
         let module = compile::compile(&source, nesting).and_then(|javascript| self.link(&source, &javascript));
-        Compiled { source, module }
+        Compiled { source, module, evaluated: None }
+    }
+
+    /// Evaluates a module ahead of its runs. Says whether no run can tell: a module that looks at anything of its run ends
+    /// the process, and one that does not come to a plain end leaves it of no further use.
+    ///
+    /// Microtasks that it leaves are left to the runs. So the one thing that changes places is that `ctx` is made after
+    /// evaluating rather than before; neither sees anything of the other.
+    pub(crate) fn evaluate_ahead(&mut self, compiled: &mut Compiled) -> bool {
+        let Ok(module) = &compiled.module else { return true };
+        self.limit_heap(AHEAD_BYTES);
+        self.stack.clear();
+        let evaluated = {
+            deno_core::scope!(scope, self.runtime);
+            v8::tc_scope!(let scope, scope);
+            let module = v8::Local::new(scope, module);
+            let promise = ops::ahead(|| module.evaluate(scope));
+            let promise = promise.filter(|_| !scope.is_execution_terminating());
+            let promise = promise.and_then(|promise| v8::Local::<v8::Promise>::try_from(promise).ok());
+            let fulfilled = promise.filter(|promise| promise.state() == v8::PromiseState::Fulfilled);
+            fulfilled.map(|promise| v8::Global::new(scope, promise))
+        };
+        compiled.evaluated = evaluated;
+        compiled.evaluated.is_some() && !ops::has_rejected() && !self.stack.reached()
+    }
+
+    fn limit_heap(&mut self, bytes: usize) {
+        // With no callback registered this only sets the limit, which nothing else in the interface does.
+        self.runtime.v8_isolate().remove_near_heap_limit_callback(no_callback, bytes);
     }
 
     fn link(&mut self, source: &str, javascript: &str) -> Result<v8::Global<v8::Module>, Outcome> {
@@ -144,7 +182,7 @@ impl Engine {
 
     /// Makes one run. Never returns: an outcome ends the process.
     pub(crate) fn run(mut self, compiled: Compiled, input: &Input, limits: &Limits, mut port: Box<dyn Port>) -> ! {
-        let Compiled { source, module } = compiled;
+        let Compiled { source, module, evaluated } = compiled;
         let module = match module {
             Ok(module) => module,
             Err(outcome) => port.end(outcome),
@@ -164,11 +202,8 @@ impl Engine {
             reads: 0,
             log_lines: 0,
         });
-        // With no callback registered this only sets the limit, which nothing else in the interface does.
-        self.runtime
-            .v8_isolate()
-            .remove_near_heap_limit_callback(no_callback, usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));
-        self.evaluate(&module, &text);
+        self.limit_heap(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));
+        self.evaluate(&module, evaluated, &text);
         // Whatever brought us here, the engine gave up: it terminates execution for one reason only.
         ops::end(if self.runtime.v8_isolate().is_execution_terminating() {
             Outcome::OutOfMemory
@@ -182,7 +217,12 @@ impl Engine {
     }
 
     /// Returns when nothing is left to do; a run that came to its end has ended the process by then.
-    fn evaluate(&mut self, module: &v8::Global<v8::Module>, input: &str) -> Option<()> {
+    fn evaluate(
+        &mut self,
+        module: &v8::Global<v8::Module>,
+        evaluated: Option<v8::Global<v8::Promise>>,
+        input: &str,
+    ) -> Option<()> {
         let (prepare, drive, answer) = (self.prepare.clone(), self.drive.clone(), self.answer.clone());
         deno_core::scope!(scope, self.runtime);
         v8::tc_scope!(let scope, scope);
@@ -194,7 +234,10 @@ impl Engine {
             ops::end_threw(format!("ctx cannot be made of the input: {message}"), None);
         }
         let module = v8::Local::new(scope, module);
-        let evaluated = module.evaluate(scope)?;
+        let evaluated = match evaluated {
+            Some(evaluated) => v8::Local::new(scope, evaluated).into(),
+            None => module.evaluate(scope)?,
+        };
         let namespace = module.get_module_namespace();
         let drive = v8::Local::new(scope, drive);
         drive.call(scope, undefined, &[evaluated, namespace])?;

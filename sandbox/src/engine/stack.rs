@@ -48,7 +48,7 @@ impl Watermark {
     }
 
     /// After it.
-    fn reached(self) -> bool {
+    pub(super) fn reached(self) -> bool {
         (self.start..self.start + WINDOW).step_by(size_of::<u64>()).any(|address| word(address) != 0)
     }
 }

@@ -18,7 +18,7 @@ use super::{
     link::Link,
     run::{self, Origin, Queued, Run},
     template::{Fault, Template},
-    templates::{Place, Templates},
+    templates::{Lost, Place, Templates},
     wake::Bell,
 };
 use crate::{
@@ -150,8 +150,8 @@ impl Worker {
         let origin = match self.templates.place(&queued.job.code, limits.code_nesting) {
             Place::Ready(template) if greeting::ask_for_names(&ours).is_ok() => Origin::Template { template, zygote },
             Place::Ready(_) | Place::None => Origin::Zygote,
-            Place::Wanted => {
-                self.make_template(queued.job.code.clone(), limits.code_nesting);
+            Place::Wanted { evaluates } => {
+                self.make_template(queued.job.code.clone(), limits.code_nesting, evaluates);
                 Origin::Zygote
             }
         };
@@ -195,7 +195,7 @@ impl Worker {
     }
 
     /// Has the zygote fork a template. Until that has compiled the code, its runs do so themselves.
-    fn make_template(&mut self, code: Arc<[u8]>, nesting: u32) {
+    fn make_template(&mut self, code: Arc<[u8]>, nesting: u32, evaluates: bool) {
         let pair = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
         let Ok((ours, theirs)) = pair else { return };
         if rustix::io::ioctl_fionbio(&ours, true).is_err() {
@@ -204,17 +204,20 @@ impl Worker {
         let token = self.new_token();
         let Zygote::Ready(link) = &self.zygote else { return };
         if link.fork(Order::Template { token }, theirs.as_fd()).is_ok() {
-            self.templates.insert(token, Template::new(code, nesting, ours, self.patience()));
+            self.templates.insert(token, Template::new(code, nesting, evaluates, ours, self.patience()));
         }
     }
 
-    /// Ends a template; its code gets no other. Runs that it did not fork yet come back by themselves.
+    /// Ends a template; its code gets no other, but for one that leaves evaluating to the runs when this one had still to
+    /// evaluate. Runs that it did not fork yet come back by themselves.
     fn lose_template(&mut self, token: u64, fault: &Fault) {
-        if self.templates.refuse(token) {
-            tracing::warn!(
+        match self.templates.lose(token) {
+            Lost::Nothing => {}
+            Lost::Evaluation(code, nesting) => self.make_template(code, nesting, false),
+            Lost::Template => tracing::warn!(
                 fault = fault.0,
                 "a template of the sandbox is given up; its workflow is compiled in every run"
-            );
+            ),
         }
     }
 
