@@ -2,7 +2,10 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::{
+    buffer::spare_capacity,
+    net::{RecvFlags, SendFlags, recv, send},
+};
 
 use crate::{
     engine::{Answer, Compiled, Engine, Port},
@@ -12,8 +15,11 @@ use crate::{
     outcome::Outcome,
 };
 
-/// Bytes taken from the socket at once.
-const CHUNK: usize = 64 << 10;
+/// Bytes taken from the socket at once: enough for most messages, and no more, for every page that a run touches first
+/// costs it more than the bytes on it. Of a message that is longer, as
+/// much as is missing, up to the second number.
+const CHUNK: usize = 2 << 10;
+const LONGEST_CHUNK: usize = 64 << 10;
 
 /// A run that compiles its code.
 pub(crate) fn run(mut engine: Engine, socket: OwnedFd) -> ! {
@@ -24,7 +30,7 @@ pub(crate) fn run(mut engine: Engine, socket: OwnedFd) -> ! {
     match String::from_utf8(code.to_vec()) {
         Ok(source) => {
             let compiled = engine.compile(source, head.limits.code_nesting);
-            engine.run(compiled, &head.input, &head.limits, Box::new(wire))
+            engine.run(compiled, head.input(), &head.limits, Box::new(wire))
         }
         Err(_) => wire.end(Outcome::Threw { message: "the published code is not UTF-8".into(), line: None }),
     }
@@ -36,7 +42,7 @@ pub(crate) fn run_compiled(engine: Engine, compiled: Compiled, socket: OwnedFd) 
     let Some((tag, payload)) = wire.receive() else { exit() };
     let Some((head, _)) = message::read_job(tag, &payload) else { exit() };
     wire.limits = head.limits.clone();
-    engine.run(compiled, &head.input, &head.limits, Box::new(wire))
+    engine.run(compiled, head.input(), &head.limits, Box::new(wire))
 }
 
 fn exit() -> ! {
@@ -48,6 +54,7 @@ fn exit() -> ! {
 struct Wire {
     socket: OwnedFd,
     decoder: Decoder,
+    chunk: Vec<u8>,
     limits: crate::limits::Limits,
     asked: u32,
     /// Answers that the run was given. The run takes one only when it has nothing else left to do, so this depends on
@@ -59,21 +66,22 @@ impl Wire {
     fn new(socket: OwnedFd) -> Wire {
         // The host is trusted: its frames need no bound but the type's.
         let decoder = Decoder::new(u32::MAX as usize);
-        Wire { socket, decoder, limits: Default::default(), asked: 0, consumed: 0 }
+        Wire { socket, decoder, chunk: Vec::new(), limits: Default::default(), asked: 0, consumed: 0 }
     }
 
     /// The next frame, however long it takes: the host holds the clock.
     fn receive(&mut self) -> Option<(u8, Vec<u8>)> {
-        let mut chunk = vec![0; CHUNK];
         loop {
             match self.decoder.next() {
                 Ok(Some((tag, payload))) => return Some((tag, payload.to_vec())),
                 Ok(None) => {}
                 Err(_) => return None,
             }
-            match recv(self.socket.as_fd(), &mut chunk[..], RecvFlags::empty()) {
+            self.chunk.clear();
+            self.chunk.reserve(self.decoder.missing().clamp(CHUNK, LONGEST_CHUNK));
+            match recv(self.socket.as_fd(), spare_capacity(&mut self.chunk), RecvFlags::empty()) {
                 Ok((0, _)) => return None,
-                Ok((length, _)) => self.decoder.push(chunk.get(..length).unwrap_or_default()),
+                Ok(_) => self.decoder.push(&self.chunk),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => return None,
             }

@@ -4,6 +4,7 @@
 //! not have sent is an error, and the host kills its sender.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::{
@@ -57,21 +58,37 @@ pub(crate) fn frame_bound(limits: &Limits) -> usize {
     largest + 64
 }
 
-#[derive(Serialize, Deserialize)]
-pub(crate) struct JobHead {
-    pub(crate) input: Input,
+/// What the host writes.
+#[derive(Serialize)]
+pub(crate) struct JobHead<'j> {
+    pub(crate) input: &'j Input,
+    pub(crate) limits: &'j Limits,
+}
+
+/// What the child reads. The input goes on to JavaScript as it came.
+#[derive(Deserialize)]
+pub(crate) struct ReadHead<'j> {
+    #[serde(borrow)]
+    input: &'j RawValue,
     pub(crate) limits: Limits,
 }
 
+impl ReadHead<'_> {
+    /// JSON.
+    pub(crate) fn input(&self) -> &str {
+        self.input.get()
+    }
+}
+
 /// The job: length of the head, the head in JSON, the source.
-pub(crate) fn write_job(out: &mut Vec<u8>, head: &JobHead, code: &[u8]) {
+pub(crate) fn write_job(out: &mut Vec<u8>, head: &JobHead<'_>, code: &[u8]) {
     // Plain strings and numbers: writing them as JSON has no way to fail.
     let head = serde_json::to_vec(head).unwrap_or_default();
     let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
     frame::write(out, JOB, &[&length.to_le_bytes(), &head, code]);
 }
 
-pub(crate) fn read_job(tag: u8, payload: &[u8]) -> Option<(JobHead, &[u8])> {
+pub(crate) fn read_job(tag: u8, payload: &[u8]) -> Option<(ReadHead<'_>, &[u8])> {
     let (length, rest) = payload.split_first_chunk::<4>().filter(|_| tag == JOB)?;
     let (head, code) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
     Some((serde_json::from_slice(head).ok()?, code))

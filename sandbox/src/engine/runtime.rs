@@ -9,7 +9,7 @@ use super::{
     lines, ops,
     stack::{Watched, Watermark},
 };
-use crate::{job::Input, limits::Limits, outcome::Outcome};
+use crate::{limits::Limits, outcome::Outcome};
 
 #[derive(Debug, Error)]
 pub(crate) enum EngineError {
@@ -180,16 +180,12 @@ impl Engine {
         Err(ops::threw(source, message, place))
     }
 
-    /// Makes one run. Never returns: an outcome ends the process.
-    pub(crate) fn run(mut self, compiled: Compiled, input: &Input, limits: &Limits, mut port: Box<dyn Port>) -> ! {
+    /// Makes one run. `input` is an [`Input`](crate::Input) in JSON. Never returns: an outcome ends the process.
+    pub(crate) fn run(mut self, compiled: Compiled, input: &str, limits: &Limits, mut port: Box<dyn Port>) -> ! {
         let Compiled { source, module, evaluated } = compiled;
         let module = match module {
             Ok(module) => module,
             Err(outcome) => port.end(outcome),
-        };
-        let text = match serde_json::to_string(input) {
-            Ok(text) => text,
-            Err(error) => port.end(Outcome::BadOutput { message: format!("the input cannot be written: {error}") }),
         };
         self.stack.clear();
         ops::begin(ops::Running {
@@ -203,7 +199,7 @@ impl Engine {
             log_lines: 0,
         });
         self.limit_heap(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));
-        self.evaluate(&module, evaluated, &text);
+        self.evaluate(&module, evaluated, input);
         // Whatever brought us here, the engine gave up: it terminates execution for one reason only.
         ops::end(if self.runtime.v8_isolate().is_execution_terminating() {
             Outcome::OutOfMemory

@@ -111,7 +111,7 @@ impl Run {
         patience: Duration,
     ) -> Run {
         let mut out = Vec::new();
-        let head = JobHead { input: queued.job.input.clone(), limits: limits.clone() };
+        let head = JobHead { input: &queued.job.input, limits: &limits };
         let code: &[u8] = if origin == Origin::Zygote { &queued.job.code } else { &[] };
         message::write_job(&mut out, &head, code);
         Run {
