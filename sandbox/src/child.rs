@@ -20,6 +20,8 @@ use crate::{
 /// much as is missing, up to the second number.
 const CHUNK: usize = 2 << 10;
 const LONGEST_CHUNK: usize = 64 << 10;
+/// Reads wait to be sent until a run waits for one, or until so many bytes of them do.
+const UNSENT: usize = 16 << 10;
 
 /// A run that compiles its code.
 pub(crate) fn run(mut engine: Engine, socket: OwnedFd) -> ! {
@@ -55,6 +57,8 @@ struct Wire {
     socket: OwnedFd,
     decoder: Decoder,
     chunk: Vec<u8>,
+    /// Reads that are asked and not sent: what asks for several at once, sends them at once.
+    unsent: Vec<u8>,
     limits: crate::limits::Limits,
     asked: u32,
     /// Answers that the run was given. The run takes one only when it has nothing else left to do, so this depends on
@@ -66,7 +70,7 @@ impl Wire {
     fn new(socket: OwnedFd) -> Wire {
         // The host is trusted: its frames need no bound but the type's.
         let decoder = Decoder::new(u32::MAX as usize);
-        Wire { socket, decoder, chunk: Vec::new(), limits: Default::default(), asked: 0, consumed: 0 }
+        Wire { socket, decoder, chunk: Vec::new(), unsent: Vec::new(), limits: Default::default(), asked: 0, consumed: 0 }
     }
 
     /// The next frame, however long it takes: the host holds the clock.
@@ -88,7 +92,9 @@ impl Wire {
         }
     }
 
-    fn send(&self, mut bytes: &[u8]) {
+    /// Sends what is unsent.
+    fn flush(&mut self) {
+        let mut bytes = self.unsent.as_slice();
         while !bytes.is_empty() {
             match send(self.socket.as_fd(), bytes, SendFlags::NOSIGNAL) {
                 Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
@@ -97,6 +103,7 @@ impl Wire {
                 Err(_) => exit(),
             }
         }
+        self.unsent.clear();
     }
 }
 
@@ -108,21 +115,23 @@ impl Port for Wire {
             });
         }
         self.asked += 1;
-        let mut out = Vec::new();
-        message::write_read(&mut out, chain_id, method, params);
-        self.send(&out);
+        message::write_read(&mut self.unsent, chain_id, method, params);
+        if self.unsent.len() >= UNSENT {
+            self.flush();
+        }
     }
 
     fn log(&mut self, line: &str) {
-        let mut out = Vec::new();
-        message::write_log(&mut out, line);
-        self.send(&out);
+        // At once: it may be the last word of a run that does not come to an end.
+        message::write_log(&mut self.unsent, line);
+        self.flush();
     }
 
     fn next_answer(&mut self) -> Option<Answer> {
         if self.consumed == self.asked {
             return None;
         }
+        self.flush();
         let Some((tag, payload)) = self.receive() else { exit() };
         let Some((kind, body)) = message::read_answer(tag, &payload) else { exit() };
         self.consumed += 1;
@@ -135,9 +144,8 @@ impl Port for Wire {
     }
 
     fn end(&mut self, outcome: Outcome) -> ! {
-        let mut out = Vec::new();
-        message::write_end(&mut out, &outcome, self.consumed);
-        self.send(&out);
+        message::write_end(&mut self.unsent, &outcome, self.consumed);
+        self.flush();
         exit()
     }
 }

@@ -49,8 +49,8 @@ pub(crate) struct Engine {
 pub(crate) struct Compiled {
     source: String,
     module: Result<v8::Global<v8::Module>, Outcome>,
-    /// The promise of its evaluation, if that is done already.
-    evaluated: Option<v8::Global<v8::Promise>>,
+    /// The promise of its evaluation and its namespace, if that is done already.
+    evaluated: Option<(v8::Global<v8::Promise>, v8::Global<v8::Value>)>,
 }
 
 impl Compiled {
@@ -80,6 +80,9 @@ impl Engine {
             ..Default::default()
         });
         script(&mut runtime, "ditto:boot", "globalThis.__ditto = Deno.core.ops; undefined")?;
+        compile::rehearse();
+        ops::rehearse();
+        lines::rehearse();
         let [native, bytes, abi, viem, workflow, driver, lockdown] = SOURCES;
         let mut functions = None;
         for (name, source) in [native, bytes, abi, viem, workflow, driver] {
@@ -148,7 +151,10 @@ impl Engine {
             let promise = promise.filter(|_| !scope.is_execution_terminating());
             let promise = promise.and_then(|promise| v8::Local::<v8::Promise>::try_from(promise).ok());
             let fulfilled = promise.filter(|promise| promise.state() == v8::PromiseState::Fulfilled);
-            fulfilled.map(|promise| v8::Global::new(scope, promise))
+            fulfilled.map(|promise| {
+                let namespace = module.get_module_namespace();
+                (v8::Global::new(scope, promise), v8::Global::new(scope, namespace))
+            })
         };
         compiled.evaluated = evaluated;
         compiled.evaluated.is_some() && !ops::has_rejected() && !self.stack.reached()
@@ -216,7 +222,7 @@ impl Engine {
     fn evaluate(
         &mut self,
         module: &v8::Global<v8::Module>,
-        evaluated: Option<v8::Global<v8::Promise>>,
+        evaluated: Option<(v8::Global<v8::Promise>, v8::Global<v8::Value>)>,
         input: &str,
     ) -> Option<()> {
         let (prepare, drive, answer) = (self.prepare.clone(), self.drive.clone(), self.answer.clone());
@@ -230,11 +236,10 @@ impl Engine {
             ops::end_threw(format!("ctx cannot be made of the input: {message}"), None);
         }
         let module = v8::Local::new(scope, module);
-        let evaluated = match evaluated {
-            Some(evaluated) => v8::Local::new(scope, evaluated).into(),
-            None => module.evaluate(scope)?,
+        let (evaluated, namespace) = match evaluated {
+            Some((evaluated, namespace)) => (v8::Local::new(scope, evaluated).into(), v8::Local::new(scope, namespace)),
+            None => (module.evaluate(scope)?, module.get_module_namespace()),
         };
-        let namespace = module.get_module_namespace();
         let drive = v8::Local::new(scope, drive);
         drive.call(scope, undefined, &[evaluated, namespace])?;
         let answer = v8::Local::new(scope, answer);

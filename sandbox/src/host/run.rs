@@ -302,7 +302,7 @@ impl Run {
         }
     }
 
-    /// Takes an answer. The child gets answers in the order of its requests, whatever the order in which they came.
+    /// Takes an answer, for the next `write`. The child gets answers in the order of its requests, whatever the order in which they came.
     pub(crate) fn answer(&mut self, index: usize, answer: ReadAnswer) {
         if self.ended.is_some() {
             return;
@@ -324,7 +324,6 @@ impl Run {
             message::write_answer(&mut self.out, kind, body);
             self.answered += 1;
         }
-        self.write();
     }
 
     /// The run is over and its child gone.

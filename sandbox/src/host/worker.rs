@@ -95,11 +95,7 @@ impl Worker {
     /// Runs until told to stop and until everything accepted has been reported.
     pub(crate) fn work(mut self) {
         loop {
-            while let Some(delivery) = self.bell.take_delivery() {
-                if let Some(run) = self.runs.get_mut(&delivery.token) {
-                    run.answer(delivery.index, delivery.answer);
-                }
-            }
+            self.deliver();
             self.tend_zygote();
             self.take_back_forsaken();
             self.enforce_deadlines();
@@ -109,6 +105,23 @@ impl Worker {
                 return;
             }
             self.wait();
+        }
+    }
+
+    /// Hands answers to their runs. Those that are here together go together.
+    fn deliver(&mut self) {
+        let mut answered = Vec::new();
+        while let Some(delivery) = self.bell.take_delivery() {
+            let Some(run) = self.runs.get_mut(&delivery.token) else { continue };
+            run.answer(delivery.index, delivery.answer);
+            if answered.last() != Some(&delivery.token) {
+                answered.push(delivery.token);
+            }
+        }
+        for token in answered {
+            if let Some(run) = self.runs.get_mut(&token) {
+                run.write();
+            }
         }
     }
 
