@@ -8,7 +8,9 @@
 
 /// Of x86_64.
 const LARGE: usize = 2 << 20;
-/// From here on the C library maps single blocks on their own.
+/// From here on the C library maps single blocks on their own: while the engine loads, what it needs only for that leaves
+/// no large holes; afterwards, to map and unmap would cost a run more than it saves.
+const MAPPED_ALONE_FIRST: libc::c_int = 128 << 10;
 const MAPPED_ALONE: libc::c_int = 8 << 20;
 /// What may lie free at the heap's end before the C library gives it back: a run would only ask for it again.
 const KEPT_FREE: libc::c_int = 16 << 20;
@@ -24,7 +26,7 @@ impl LargePages {
         // SAFETY: settings of the allocator, and a piece of heap that nobody uses; the process has one thread. The C library
         // copes with others who move the heap's end.
         unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_ALONE);
+            libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_ALONE_FIRST);
             libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT_FREE);
             let end = libc::sbrk(0) as usize;
             libc::sbrk((end.next_multiple_of(LARGE) - end) as libc::intptr_t);
@@ -37,6 +39,7 @@ impl LargePages {
         // SAFETY: a block that is given back at once, so that the heap's last large page is all there. The advice leaves
         // what is in the pages as it is; where the kernel refuses it, they stay small.
         unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_ALONE);
             let used = libc::sbrk(0) as usize - libc::mallinfo2().keepcost;
             // What is not used at all a compiler may leave out.
             libc::free(std::hint::black_box(libc::malloc(2 * LARGE)));
