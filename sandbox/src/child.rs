@@ -32,7 +32,7 @@ pub(crate) fn run(mut engine: Engine, socket: OwnedFd) -> ! {
     match String::from_utf8(code.to_vec()) {
         Ok(source) => {
             let compiled = engine.compile(source, head.limits.code_nesting);
-            engine.run(compiled, head.input(), &head.limits, Box::new(wire))
+            engine.run(compiled, &head.input, &head.limits, Box::new(wire))
         }
         Err(_) => wire.end(Outcome::Threw { message: "the published code is not UTF-8".into(), line: None }),
     }
@@ -44,7 +44,7 @@ pub(crate) fn run_compiled(engine: Engine, compiled: Compiled, socket: OwnedFd) 
     let Some((tag, payload)) = wire.receive() else { exit() };
     let Some((head, _)) = message::read_job(tag, &payload) else { exit() };
     wire.limits = head.limits.clone();
-    engine.run(compiled, head.input(), &head.limits, Box::new(wire))
+    engine.run(compiled, &head.input, &head.limits, Box::new(wire))
 }
 
 fn exit() -> ! {
@@ -70,7 +70,15 @@ impl Wire {
     fn new(socket: OwnedFd) -> Wire {
         // The host is trusted: its frames need no bound but the type's.
         let decoder = Decoder::new(u32::MAX as usize);
-        Wire { socket, decoder, chunk: Vec::new(), unsent: Vec::new(), limits: Default::default(), asked: 0, consumed: 0 }
+        Wire {
+            socket,
+            decoder,
+            chunk: Vec::new(),
+            unsent: Vec::new(),
+            limits: Default::default(),
+            asked: 0,
+            consumed: 0,
+        }
     }
 
     /// The next frame, however long it takes: the host holds the clock.

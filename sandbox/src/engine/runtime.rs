@@ -9,7 +9,7 @@ use super::{
     lines, ops,
     stack::{Watched, Watermark},
 };
-use crate::{limits::Limits, outcome::Outcome};
+use crate::{job::Input, limits::Limits, outcome::Outcome};
 
 #[derive(Debug, Error)]
 pub(crate) enum EngineError {
@@ -186,8 +186,8 @@ impl Engine {
         Err(ops::threw(source, message, place))
     }
 
-    /// Makes one run. `input` is an [`Input`](crate::Input) in JSON. Never returns: an outcome ends the process.
-    pub(crate) fn run(mut self, compiled: Compiled, input: &str, limits: &Limits, mut port: Box<dyn Port>) -> ! {
+    /// Makes one run. Never returns: an outcome ends the process.
+    pub(crate) fn run(mut self, compiled: Compiled, input: &Input, limits: &Limits, mut port: Box<dyn Port>) -> ! {
         let Compiled { source, module, evaluated } = compiled;
         let module = match module {
             Ok(module) => module,
@@ -223,15 +223,15 @@ impl Engine {
         &mut self,
         module: &v8::Global<v8::Module>,
         evaluated: Option<(v8::Global<v8::Promise>, v8::Global<v8::Value>)>,
-        input: &str,
+        input: &Input,
     ) -> Option<()> {
         let (prepare, drive, answer) = (self.prepare.clone(), self.drive.clone(), self.answer.clone());
         deno_core::scope!(scope, self.runtime);
         v8::tc_scope!(let scope, scope);
         let undefined: v8::Local<v8::Value> = v8::undefined(scope).into();
-        let input: v8::Local<v8::Value> = v8::String::new(scope, input)?.into();
+        let operands = operands(scope, input)?;
         let prepare = v8::Local::new(scope, prepare);
-        if prepare.call(scope, undefined, &[input]).is_none() {
+        if prepare.call(scope, undefined, &operands).is_none() {
             let message = caught(scope).unwrap_or_default();
             ops::end_threw(format!("ctx cannot be made of the input: {message}"), None);
         }
@@ -259,6 +259,23 @@ impl Engine {
         ops::end_if_rejected(scope);
         Some(())
     }
+}
+
+/// What the driver's `prepare` takes.
+fn operands<'s>(scope: &mut v8::PinScope<'s, '_>, input: &Input) -> Option<[v8::Local<'s, v8::Value>; 15]> {
+    let chains = input.chains.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+    let mut text = |text: &str| Some(v8::Local::<v8::Value>::from(v8::String::new(scope, text)?));
+    let [workflow, occurrence, account] = [text(&input.workflow)?, text(&input.occurrence)?, text(&input.account)?];
+    let [slot, chains, args] = [text(&input.slot.to_string())?, text(&chains)?, text(&input.args_json)?];
+    // Exact for the next 285,000 years.
+    let timestamp = v8::Number::new(scope, input.timestamp_ms as f64).into();
+    let (words, _) = input.seed.as_chunks::<4>();
+    let mut word = |at: usize| -> Option<v8::Local<'s, v8::Value>> {
+        Some(v8::Integer::new(scope, i32::from_le_bytes(*words.get(at)?)).into())
+    };
+    let [w0, w1, w2, w3] = [word(0)?, word(1)?, word(2)?, word(3)?];
+    let [w4, w5, w6, w7] = [word(4)?, word(5)?, word(6)?, word(7)?];
+    Some([workflow, occurrence, account, slot, timestamp, chains, args, w0, w1, w2, w3, w4, w5, w6, w7])
 }
 
 unsafe extern "C" fn no_callback(_: *mut std::ffi::c_void, limit: usize, _: usize) -> usize {

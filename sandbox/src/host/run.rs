@@ -23,7 +23,7 @@ use crate::{
     frame::Decoder,
     job::{Job, ReadAnswer, ReadReply, ReadRequest, Reads},
     limits::Limits,
-    message::{self, FromChild, JobHead},
+    message::{self, FromChild},
     outcome::{Outcome, Report},
 };
 
@@ -111,9 +111,8 @@ impl Run {
         patience: Duration,
     ) -> Run {
         let mut out = Vec::new();
-        let head = JobHead { input: &queued.job.input, limits: &limits };
         let code: &[u8] = if origin == Origin::Zygote { &queued.job.code } else { &[] };
-        message::write_job(&mut out, &head, code);
+        message::write_job(&mut out, &queued.job.input, &limits, code);
         Run {
             decoder: Decoder::new(message::frame_bound(&limits)),
             queued,
