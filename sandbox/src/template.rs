@@ -25,7 +25,7 @@ pub(crate) const SUPERVISE: [u8; 1] = [1];
 /// A run's first byte to its host. The kernel tells the host who sent it.
 pub(crate) const HELLO: [u8; 1] = [1];
 /// Processor time for compiling and evaluating. About what a run has by its wall clock.
-const EVALUATION_SECONDS: u64 = 2;
+const EVALUATION_SECONDS: u64 = 1;
 /// Host to the next run: the processor time it may take, in seconds; its socket comes along.
 pub(crate) const RUN_BYTES: usize = 8;
 

@@ -131,6 +131,7 @@ impl Engine {
     /// it, or in the one that makes the only run, and no run can tell which.
     pub(crate) fn compile(&mut self, source: String, nesting: u32) -> Compiled {
         let module = compile::compile(&source, nesting).and_then(|javascript| self.link(&source, &javascript));
+        let module = module.map_err(|outcome| self.placed(outcome, &source));
         Compiled { source, module, evaluated: None }
     }
 
@@ -184,6 +185,15 @@ impl Engine {
             lines::place_of(scope, exception)
         });
         Err(ops::threw(source, message, place))
+    }
+
+    /// The engine does not say where a regular expression is that it alone refuses: it is the first that it refuses again.
+    fn placed(&mut self, outcome: Outcome, source: &str) -> Outcome {
+        let Outcome::Threw { message, line: None } = outcome else { return outcome };
+        deno_core::scope!(scope, self.runtime);
+        let mut expressions = compile::regular_expressions(source).into_iter();
+        let line = expressions.find(|expression| refuses(scope, expression) == Some(true));
+        Outcome::Threw { message, line: line.map(|expression| expression.line) }
     }
 
     /// Makes one run. Never returns: an outcome ends the process.
@@ -261,16 +271,26 @@ impl Engine {
     }
 }
 
+fn refuses(scope: &mut v8::PinScope<'_, '_>, expression: &compile::RegularExpression) -> Option<bool> {
+    v8::tc_scope!(let scope, scope);
+    let global = scope.get_current_context().global(scope);
+    let name = v8::String::new(scope, "RegExp")?;
+    let constructor: v8::Local<v8::Function> = global.get(scope, name.into())?.try_into().ok()?;
+    let pattern = v8::String::new(scope, &expression.pattern)?.into();
+    let flags = v8::String::new(scope, &expression.flags)?.into();
+    Some(constructor.new_instance(scope, &[pattern, flags]).is_none())
+}
+
 /// What the driver's `prepare` takes.
 fn operands<'s>(scope: &mut v8::PinScope<'s, '_>, input: &Input) -> Option<[v8::Local<'s, v8::Value>; 15]> {
     let chains = input.chains.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-    let mut text = |text: &str| Some(v8::Local::<v8::Value>::from(v8::String::new(scope, text)?));
+    let text = |text: &str| Some(v8::Local::<v8::Value>::from(v8::String::new(scope, text)?));
     let [workflow, occurrence, account] = [text(&input.workflow)?, text(&input.occurrence)?, text(&input.account)?];
     let [slot, chains, args] = [text(&input.slot.to_string())?, text(&chains)?, text(&input.args_json)?];
     // Exact for the next 285,000 years.
     let timestamp = v8::Number::new(scope, input.timestamp_ms as f64).into();
     let (words, _) = input.seed.as_chunks::<4>();
-    let mut word = |at: usize| -> Option<v8::Local<'s, v8::Value>> {
+    let word = |at: usize| -> Option<v8::Local<'s, v8::Value>> {
         Some(v8::Integer::new(scope, i32::from_le_bytes(*words.get(at)?)).into())
     };
     let [w0, w1, w2, w3] = [word(0)?, word(1)?, word(2)?, word(3)?];
