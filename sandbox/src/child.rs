@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// Bytes taken from the socket at once: enough for most messages, and no more, for every page that a run touches first
-/// costs it more than the bytes on it. Of a message that is longer, as
-/// much as is missing, up to the second number.
+/// costs it more than the bytes on it.
 const CHUNK: usize = 2 << 10;
+/// Of a message that is longer, what is missing, up to this.
 const LONGEST_CHUNK: usize = 64 << 10;
 /// Reads wait to be sent until a run waits for one, or until so many bytes of them do.
 const UNSENT: usize = 16 << 10;

@@ -1,8 +1,8 @@
 //! Puts the zygote's heap on large pages, for the sake of its forks.
 //!
-//! To fork is to write down again, page by page, what the parent has, and to exit is to strike that out again; for the 1,300
-//! small pages of a loaded engine that costs more than half of what a short run does besides. Of a large page (2 MiB on
-//! x86_64) the kernel keeps one account. A child that writes to one still copies only the small page it wrote to.
+//! To fork is to write down again, page by page, what the parent has, and to exit is to strike that out again. Of a large page
+//! (2 MiB on x86_64) the kernel keeps one account: to fork a process with 6 MiB of heap and to let it end took 126 us of
+//! processor time on large pages and 330 us on small ones. A child that writes to one copies only the small page it wrote to.
 //!
 //! Where the kernel has no large pages to give, all works as before and takes longer.
 
