@@ -41,7 +41,8 @@ pub async fn examine(findings: &mut Findings, config: &OperatorConfig) -> Heads 
     let target = config.network.target_chain;
     let mut heads = Heads::new();
     if ARBITRUM.contains(&target) {
-        let detail = "contracts see Ethereum's block numbers there, and OBLS' sets would take over at once, with a known seed";
+        let detail =
+            "contracts see Ethereum's block numbers there, and OBLS' sets would take over at once, with a known seed";
         let fix = "Choose another target chain: today's contracts do not work on this one. Reading it works.";
         findings.fail(SECTION, format!("target chain {target}"), detail, fix);
     }
