@@ -303,3 +303,29 @@ fn limit(resource: libc::__rlimit_resource_t, value: u64) -> Result<(), ConfineE
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// As under systemd, whose filter forbids `capset` to a service that has no capability anyway.
+    #[test]
+    fn who_has_no_capabilities_need_not_be_allowed_to_give_them_up() {
+        // Capabilities and filters are a thread's own.
+        let confined = std::thread::spawn(|| {
+            drop_capabilities().unwrap();
+            set(libc::PR_SET_NO_NEW_PRIVS, 1, "no new privileges").unwrap();
+            let refuse = SeccompAction::Errno(libc::EPERM as u32);
+            let rules = forbid([libc::SYS_capset].into_iter()).unwrap();
+            let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, TargetArch::x86_64).unwrap();
+            let program: BpfProgram = filter.try_into().unwrap();
+            seccompiler::apply_filter(&program).unwrap();
+            // SAFETY: whatever the pointers are, the filter refuses before the kernel looks at them.
+            let asked = unsafe { libc::syscall(libc::SYS_capset, 0, 0) };
+            assert_eq!((asked, std::io::Error::last_os_error().raw_os_error()), (-1, Some(libc::EPERM)));
+            drop_capabilities().unwrap();
+        });
+        confined.join().unwrap();
+    }
+}
