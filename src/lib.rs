@@ -21,5 +21,6 @@ pub mod propose;
 pub mod run;
 pub mod simulate;
 pub mod slot;
+pub mod standby;
 pub mod terminal;
 pub mod workflow;

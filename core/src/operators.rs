@@ -6,6 +6,7 @@
 use alloy::primitives::{Address, B256};
 
 use crate::bls::PublicKey;
+use crate::clock::Slot;
 
 /// An operator in a set.
 #[derive(Clone, Debug)]
@@ -46,6 +47,20 @@ impl OperatorSet {
     pub fn by_key(&self, key: &PublicKey) -> Option<(usize, &Member)> {
         self.members.iter().enumerate().find(|(_, member)| member.key == *key)
     }
+
+    /// The members that have power, in the order in which they submit what the aggregator of a batch of this slot has not.
+    /// The set's own order, and everybody comes first in turn: nobody has to be asked, and no two are first.
+    pub fn standbys(&self, slot: Slot) -> impl Iterator<Item = &Member> {
+        let active: Vec<&Member> = self.members.iter().filter(|member| member.power > 0).collect();
+        let first = usize::try_from(slot % (active.len() as u64).max(1)).unwrap_or_default();
+        (0..active.len()).map(move |place| active[(first + place) % active.len()])
+    }
+
+    /// How many of [`Self::standbys`] come before the one with this delegated signer; nothing for a stranger.
+    #[must_use]
+    pub fn standby_rank(&self, slot: Slot, signer: Address) -> Option<usize> {
+        self.standbys(slot).position(|member| member.signer == signer)
+    }
 }
 
 /// Which members signed, as the contract reads it: bit `i` is bit `i % 8` (from the lowest) of byte `i / 8`.
@@ -58,4 +73,28 @@ pub fn signer_bitmap(size: usize, signers: impl IntoIterator<Item = usize>) -> V
         }
     }
     bitmap
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::bls::SecretKey;
+
+    #[test]
+    fn everybody_with_power_is_first_in_turn_and_nobody_shares_a_rank() {
+        let member = |seed: u8, power| Member {
+            controller: Address::with_last_byte(seed),
+            signer: Address::with_last_byte(seed + 100),
+            power,
+            key: SecretKey::derive(&[seed; 32]).unwrap().public(),
+        };
+        let set = OperatorSet::new(1, vec![member(1, 5), member(2, 0), member(3, 5), member(4, 1)], B256::ZERO);
+        let ranks = |slot| [101, 103, 104].map(|byte| set.standby_rank(slot, Address::with_last_byte(byte)).unwrap());
+        assert_eq!([ranks(0), ranks(1), ranks(2), ranks(3)], [[0, 1, 2], [2, 0, 1], [1, 2, 0], [0, 1, 2]]);
+        assert_eq!(set.standby_rank(0, Address::with_last_byte(102)), None, "without power");
+        assert_eq!(set.standby_rank(0, Address::with_last_byte(1)), None, "a controller does not submit");
+        let nobody = OperatorSet::new(1, vec![member(2, 0)], B256::ZERO);
+        assert_eq!(nobody.standbys(u64::MAX).count(), 0);
+    }
 }

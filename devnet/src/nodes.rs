@@ -67,12 +67,18 @@ struct NodeConfig {
     chains: BTreeMap<String, ChainConfig>,
 }
 
-/// An aggregator's `[standby]` table.
-#[derive(Serialize)]
-struct StandbyTable {
-    rank: u64,
-    step_seconds: u64,
+/// A node's `[standby]` table.
+#[derive(Clone, Copy, Serialize)]
+#[serde(untagged)]
+enum StandbyTable {
+    /// An aggregator's.
+    Process { rank: u64, step_seconds: u64 },
+    /// An operator's.
+    Operator { enabled: bool, step_seconds: u64 },
 }
+
+/// The chain makes a block every second.
+const STEP_SECONDS: u64 = 1;
 
 /// Writes the configurations and starts the aggregator, then the operators.
 ///
@@ -83,11 +89,13 @@ pub fn start(children: &mut Children, options: &Options, dir: &Path, network: &N
     let bootstrap = free_port()?;
     let written = Writer { dir, network, bootstrap };
 
-    let aggregator = written.write(AGGREGATOR, bootstrap, &[("submitter", network.submitter.to_bytes().0)])?;
+    let aggregator = written.write(AGGREGATOR, bootstrap, None, &[("submitter", network.submitter.to_bytes().0)])?;
     start_one(children, &bin_dir, "ditto-aggregator", dir, &aggregator)?;
     let standby = match network.operators.first().filter(|_| options.standby) {
         Some(operator) => {
-            let node = written.write(STANDBY, free_port()?, &[("submitter", operator.signer.to_bytes().0)])?;
+            let keys = [("submitter", operator.signer.to_bytes().0)];
+            let table = StandbyTable::Process { rank: 1, step_seconds: STEP_SECONDS };
+            let node = written.write(STANDBY, free_port()?, Some(table), &keys)?;
             start_one(children, &bin_dir, "ditto-aggregator", dir, &node)?;
             Some(node)
         }
@@ -97,7 +105,11 @@ pub fn start(children: &mut Children, options: &Options, dir: &Path, network: &N
     let mut operators = Vec::with_capacity(network.operators.len());
     for operator in &network.operators {
         let keys = [("consensus", operator.consensus.to_bytes()), ("signer", operator.signer.to_bytes().0)];
-        let node = Node { byzantine: operator.byzantine, ..written.write(&operator.name(), free_port()?, &keys)? };
+        // Two processes must not submit with one key.
+        let enabled = standby.is_none() || operator.index != 0;
+        let table = StandbyTable::Operator { enabled, step_seconds: STEP_SECONDS };
+        let node = written.write(&operator.name(), free_port()?, Some(table), &keys)?;
+        let node = Node { byzantine: operator.byzantine, ..node };
         let config = dir.join(format!("{}.toml", node.name));
         let made = std::process::Command::new(bin_dir.join("ditto-operator"))
             .args(["journal", "--config"])
@@ -146,7 +158,13 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn write(&self, name: &str, p2p: u16, secrets: &[(&'static str, [u8; 32])]) -> anyhow::Result<Node> {
+    fn write(
+        &self,
+        name: &str,
+        p2p: u16,
+        standby: Option<StandbyTable>,
+        secrets: &[(&'static str, [u8; 32])],
+    ) -> anyhow::Result<Node> {
         let state_dir = self.dir.join(name);
         std::fs::create_dir_all(&state_dir).with_context(|| format!("cannot make {}", state_dir.display()))?;
         let mut keys = BTreeMap::new();
@@ -158,7 +176,6 @@ impl Writer<'_> {
         let http = free_port()?;
         let address = |port| format!("/ip4/127.0.0.1/tcp/{port}").parse().context("not an address");
         let bootstrap = if p2p == self.bootstrap { Vec::new() } else { vec![address(self.bootstrap)?] };
-        let standby = (name == STANDBY).then_some(StandbyTable { rank: 1, step_seconds: 1 });
         let config = NodeConfig {
             state_dir,
             keys,

@@ -83,15 +83,17 @@ fn a_slot_whose_elected_operator_is_killed_is_served() {
 #[test]
 #[ignore = "a whole network: run it by `make e2e`, which builds the binaries first"]
 fn an_aggregator_that_is_killed_again_and_again_and_then_for_good_loses_nothing() {
-    let arguments =
-        ["--slots", "8", "--workflows", "6", "--standby", "--kill-aggregator", "5", "--lose-aggregator-at", "6"];
+    // No process stands by: when the aggregator is gone, the operators submit.
+    let arguments = ["--slots", "8", "--workflows", "6", "--kill-aggregator", "5", "--lose-aggregator-at", "6"];
     let (ok, report, printed) = run("aggregator", &arguments);
     assert!(printed.contains("the aggregator is killed, and started again"));
     assert_served(ok, &report);
     let audit = &report["aggregator"];
     assert_eq!(number(audit, "kills"), 6, "{audit:#}");
     assert_eq!(number(audit, "decided_twice"), 0);
-    assert!(number(audit, "taken_over") > 0, "the standby submitted: {audit:#}");
+    assert!(number(audit, "taken_over") > 0, "operators submitted: {audit:#}");
+    let by = audit["taken_over_by"].as_object().unwrap();
+    assert!(by.keys().all(|name| name.starts_with("operator-")), "{audit:#}");
 }
 
 #[test]

@@ -69,9 +69,10 @@ impl Work for Sign {
         let digest = self.domain.verdict_digest(id.proposal, &batch.tasks, &verdicts);
         let signature = Bls12381::sign(&self.key, &digest, Purpose::Vote);
         let Ok(attester) = u32::try_from(index) else { return "malformed" };
-        let vote = Vote { batch: id, set_id: context.set.id, attester, verdicts, signature: signature.to_bytes() };
+        let (set_id, signature) = (context.set.id, signature.to_bytes());
+        let vote = Vote { batch: id, set_id, attester, verdicts: verdicts.clone(), signature };
         let Ok(bytes) = vote.encode() else { return "malformed" };
-        let ballot = Ballot { slot: context.slot, batch: id, bytes };
+        let ballot = Ballot { slot: context.slot, id, batch, hashes, verdicts, bytes };
         self.cast.offer_blocking(ballot, context.votes_until);
         "signed"
     }

@@ -82,12 +82,15 @@ pub struct Watched {
     look_at: Instant,
     balance_at: Instant,
     heal_at: Instant,
+    /// Whether the account had any at the last look.
+    has_funds: Option<bool>,
 }
 
 impl Default for Watched {
     fn default() -> Self {
         let now = Instant::now();
-        Self { flights: Vec::new(), waiting: Waiting::default(), look_at: now, balance_at: now, heal_at: now }
+        let (flights, waiting) = (Vec::new(), Waiting::default());
+        Self { flights, waiting, look_at: now, balance_at: now, heal_at: now, has_funds: None }
     }
 }
 
@@ -521,8 +524,12 @@ impl Confirm {
         let asked = json!([self.account.address(), "latest"]);
         if let Ok(balance) = self.rpc.ask_for::<U256>(Request::new("eth_getBalance", &asked)).await {
             gauge!("ditto_aggregator_balance_wei").set(f64::from(balance));
-            if balance.is_zero() {
-                tracing::error!(account = %self.account.address(), "the submitter has no funds; send some");
+            // Said when it changes, and once at the start.
+            let known = self.watched.has_funds.replace(!balance.is_zero());
+            if balance.is_zero() && known != Some(false) {
+                tracing::error!(account = %self.account.address(), "the submitter has no funds and sends nothing; send some");
+            } else if !balance.is_zero() && known == Some(false) {
+                tracing::info!(account = %self.account.address(), %balance, "the submitter has funds again");
             }
         }
     }

@@ -10,7 +10,7 @@ use ditto_aggregator::config::{LedgerConfig, StagesConfig, StandbyConfig, Submis
 use ditto_aggregator::confirm::{Confirm, Watched};
 use ditto_aggregator::ledger::{self, Ledger, TaskRecord, Unfinished};
 use ditto_aggregator::report::Report;
-use ditto_aggregator::submit::{Account, InFlight, Order, Submission, Submit, Watch};
+use ditto_aggregator::submit::{Account, InFlight, Order, RightOfWay, Submission, Submit, Watch};
 use ditto_core::bls::{Purpose, SignatureSum};
 use ditto_core::chain::{ChainConfig, Heads, Rpc};
 use ditto_core::clock::{SlotClock, SystemClock};
@@ -103,7 +103,7 @@ impl Rig {
                 attestation_center: chain.contracts.attestation_center,
                 account: account.clone(),
                 config: setting.config,
-                standby: setting.standby,
+                right_of_way: RightOfWay::Standby(setting.standby),
                 deadline: Default::default(),
                 ledger: ledger.clone(),
                 clock: clock.clone(),
