@@ -159,7 +159,7 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
     pipeline.cpu(
         to_verify,
         Verify {
-            gathering,
+            gathering: gathering.clone(),
             governance: governance.clone(),
             domain,
             config: tuning.verification,
@@ -177,7 +177,7 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
     pipeline.actor(
         to_aggregate,
         Aggregate {
-            governance,
+            governance: governance.clone(),
             claims,
             ledger: ledger.clone(),
             ledger_check: ledger_check.clone(),
@@ -215,6 +215,8 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
             report,
             clock,
             submit: again,
+            gathering,
+            governance,
             watched: Watched::default(),
         },
     );

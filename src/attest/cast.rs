@@ -5,6 +5,7 @@
 //! one that refuses: a batch that is voted on in parts has many votes at once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alloy::primitives::B256;
@@ -35,6 +36,8 @@ pub struct Ballot {
     pub verdicts: VerdictVector,
     /// Its encoding.
     pub bytes: Vec<u8>,
+    /// It was gossiped: everybody has it.
+    pub gossiped: AtomicBool,
 }
 
 /// The stage.
@@ -67,7 +70,10 @@ impl Handler for Cast {
                 Err(error) => tracing::debug!(slot = ballot.slot, %error, "no direct way for a vote"),
             }
             match self.transport.publish(Topic::Votes, ballot.bytes.clone()).await {
-                Ok(()) | Err(PublishError::Duplicate) => return "gossiped",
+                Ok(()) | Err(PublishError::Duplicate) => {
+                    ballot.gossiped.store(true, Ordering::Relaxed);
+                    return "gossiped";
+                }
                 Err(error) => tracing::debug!(slot = ballot.slot, %error, "a vote was not gossiped"),
             }
             if deadline.remaining().is_some_and(|left| left <= PAUSE) {
@@ -108,6 +114,6 @@ pub(super) mod tests {
         };
         let id = BatchId { proposal: B256::with_last_byte(u8::try_from(slot).unwrap_or_default()), index: 0 };
         let (batch, hashes, verdicts) = (Arc::new(batch), Arc::from([]), VerdictVector(vec![]));
-        Arc::new(Ballot { slot, id, batch, hashes, verdicts, bytes })
+        Arc::new(Ballot { slot, id, batch, hashes, verdicts, bytes, gossiped: AtomicBool::new(false) })
     }
 }

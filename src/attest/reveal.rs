@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use alloy::primitives::{Address, B256, U256};
 use alloy::sol_types::SolCall;
@@ -112,11 +113,13 @@ impl Reveal {
 
     /// Shows a vote; `false` when nobody has it yet.
     async fn show(&self, ballot: &Ballot) -> bool {
-        match self.transport.publish(Topic::Votes, ballot.bytes.clone()).await {
-            Ok(()) | Err(PublishError::Duplicate) => {}
-            Err(error) => {
-                tracing::debug!(slot = ballot.slot, %error, "a vote is not gossiped yet");
-                return false;
+        if !ballot.gossiped.load(Ordering::Relaxed) {
+            match self.transport.publish(Topic::Votes, ballot.bytes.clone()).await {
+                Ok(()) | Err(PublishError::Duplicate) => ballot.gossiped.store(true, Ordering::Relaxed),
+                Err(error) => {
+                    tracing::debug!(slot = ballot.slot, %error, "a vote is not gossiped yet");
+                    return false;
+                }
             }
         }
         metrics::counter!("ditto_operator_votes_revealed_total").increment(1);

@@ -1,6 +1,7 @@
 //! Sign: journal first, then the signature.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ditto_core::bls::{Bls12381, Purpose, Scheme, SecretKey};
 use ditto_core::consent::SigningDomain;
@@ -72,7 +73,7 @@ impl Work for Sign {
         let (set_id, signature) = (context.set.id, signature.to_bytes());
         let vote = Vote { batch: id, set_id, attester, verdicts: verdicts.clone(), signature };
         let Ok(bytes) = vote.encode() else { return "malformed" };
-        let ballot = Ballot { slot: context.slot, id, batch, hashes, verdicts, bytes };
+        let ballot = Ballot { slot: context.slot, id, batch, hashes, verdicts, bytes, gossiped: AtomicBool::new(false) };
         self.cast.offer_blocking(ballot, context.votes_until);
         "signed"
     }

@@ -32,7 +32,9 @@ use crate::batch::{Batch, Certified, PartId};
 use crate::config::SubmissionConfig;
 use crate::ledger::{Ledger, LedgerError, TaskState, Unfinished};
 use crate::report::Report;
+use crate::governance::Governance;
 use crate::submit::{self, Account, Hindrance, InFlight, Order, Seen, Stage, TxResult, Watch, call};
+use crate::verify::Gathering;
 use outcome::{Log, Outcomes, Receipt, read, written_off};
 use waiting::Waiting;
 
@@ -71,6 +73,10 @@ pub struct Confirm {
     pub clock: SlotClock,
     /// The way back: what must be sent again.
     pub submit: Outbox<Order>,
+    /// How votes were divided: why a task that no quorum decided ended.
+    pub gathering: Gathering,
+    /// Whose votes.
+    pub governance: Governance,
     /// What it watches.
     pub watched: Watched,
 }
@@ -387,16 +393,17 @@ impl Confirm {
             return Ok(());
         }
         let reason = hindrance.to_string();
+        if matches!(hindrance, Hindrance::Done) {
+            tracing::info!(batch = %id, "a certificate is not submitted: another's is on the chain");
+        }
         let known = self.ledger.batch(id)?;
         let said = known.as_ref().is_some_and(|left| left.notes.values().any(|note| *note == reason));
-        if !said {
+        if !said && !matches!(hindrance, Hindrance::Done) {
             if matches!(hindrance, Hindrance::WouldRevert(_)) {
                 count("dropped");
             }
             tracing::warn!(batch = %id, attempt, reason, "a certificate is not submitted");
-            if !matches!(hindrance, Hindrance::Done) {
-                self.note(&certified, &reason).await?;
-            }
+            self.note(&certified, &reason).await?;
         }
         // Most often somebody else was faster: then it is on the chain already.
         if let (Some(unfinished), Hindrance::Done | Hindrance::WouldRevert(_)) = (known, hindrance) {
@@ -434,7 +441,8 @@ impl Confirm {
             for (place, state) in own {
                 let verdict = unfinished.certified.as_ref().and_then(|c| c.verdicts.0.get(usize::from(place))).copied();
                 let note = outcomes.notes.get(&place);
-                let end = written_off(&state, verdict, note);
+                let tally = self.gathering.tally(&unfinished.batch, place, &self.governance);
+                let end = written_off(&state, verdict, note, tally);
                 outcomes.ends.entry(place).or_insert(end);
             }
             self.settle(id, &unfinished.batch, outcomes).await?;
