@@ -118,7 +118,7 @@ pub struct StagesConfig {
     pub verify: StageConfig,
     /// Questions to attesters; `workers` are gossiped at once.
     pub ask: StageConfig,
-    /// Checked groups.
+    /// Checked groups; `workers` are recorded at once, and share syncs of the disk.
     pub aggregate: StageConfig,
     /// Certificates; `workers` are prepared at once.
     pub submit: StageConfig,
@@ -136,7 +136,7 @@ impl Default for StagesConfig {
             collect: StageConfig::waiting(8_192, 1),
             verify: StageConfig::waiting(8_192, cores),
             ask: StageConfig::waiting(256, 4),
-            aggregate: StageConfig::waiting(256, 1),
+            aggregate: StageConfig::waiting(256, 32),
             submit: StageConfig::waiting(256, 8),
             confirm: StageConfig::waiting(256, 1),
             drain_ms: 10_000,

@@ -19,7 +19,7 @@
 //! transactions are looked for.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use alloy::signers::local::PrivateKeySigner;
@@ -174,11 +174,11 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
     )?;
     pipeline.io(to_ask, Ask { domain, signer, transport, clock: clock.clone() });
     let again = submit.feedback();
-    pipeline.actor(
+    pipeline.io(
         to_aggregate,
         Aggregate {
             governance: governance.clone(),
-            claims,
+            claims: Mutex::new(claims),
             ledger: ledger.clone(),
             ledger_check: ledger_check.clone(),
             report: report.clone(),

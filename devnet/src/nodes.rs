@@ -18,6 +18,7 @@ use crate::keys;
 use crate::options::Options;
 use crate::process::Children;
 use crate::setup::Network;
+use crate::setup::operators::Conduct;
 
 /// The aggregator's name among the children, and of its files.
 pub const AGGREGATOR: &str = "aggregator";
@@ -60,6 +61,8 @@ struct NodeConfig {
     keys: BTreeMap<&'static str, SecretSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
     standby: Option<StandbyTable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submission: Option<SubmissionTable>,
     network: NetworkConfig,
     p2p: P2pConfig,
     telemetry: TelemetryConfig,
@@ -77,6 +80,13 @@ enum StandbyTable {
     Operator { enabled: bool, step_seconds: u64 },
 }
 
+/// An aggregator's `[submission]` table.
+#[derive(Clone, Copy, Serialize)]
+struct SubmissionTable {
+    max_fee_wei: u64,
+    min_priority_fee_wei: u64,
+}
+
 /// The chain makes a block every second.
 const STEP_SECONDS: u64 = 1;
 
@@ -87,16 +97,16 @@ const STEP_SECONDS: u64 = 1;
 pub fn start(children: &mut Children, options: &Options, dir: &Path, network: &Network) -> anyhow::Result<Nodes> {
     let bin_dir = bin_dir(options)?;
     let bootstrap = free_port()?;
-    let written = Writer { dir, network, bootstrap };
+    let written = Writer { dir, network, bootstrap, mute: options.mute_aggregator };
 
     let aggregator = written.write(AGGREGATOR, bootstrap, None, &[("submitter", network.submitter.to_bytes().0)])?;
-    start_one(children, &bin_dir, "ditto-aggregator", dir, &aggregator)?;
+    start_one(children, &bin_dir, "ditto-aggregator", dir, &aggregator, &[])?;
     let standby = match network.operators.first().filter(|_| options.standby) {
         Some(operator) => {
             let keys = [("submitter", operator.signer.to_bytes().0)];
             let table = StandbyTable::Process { rank: 1, step_seconds: STEP_SECONDS };
             let node = written.write(STANDBY, free_port()?, Some(table), &keys)?;
-            start_one(children, &bin_dir, "ditto-aggregator", dir, &node)?;
+            start_one(children, &bin_dir, "ditto-aggregator", dir, &node, &[])?;
             Some(node)
         }
         None => None,
@@ -109,7 +119,7 @@ pub fn start(children: &mut Children, options: &Options, dir: &Path, network: &N
         let enabled = standby.is_none() || operator.index != 0;
         let table = StandbyTable::Operator { enabled, step_seconds: STEP_SECONDS };
         let node = written.write(&operator.name(), free_port()?, Some(table), &keys)?;
-        let node = Node { byzantine: operator.byzantine, ..node };
+        let node = Node { byzantine: operator.conduct != Conduct::Honest, ..node };
         let config = dir.join(format!("{}.toml", node.name));
         let made = std::process::Command::new(bin_dir.join("ditto-operator"))
             .args(["journal", "--config"])
@@ -120,8 +130,12 @@ pub fn start(children: &mut Children, options: &Options, dir: &Path, network: &N
         if !made.status.success() {
             bail!("no journal for {}: {}", node.name, String::from_utf8_lossy(&made.stderr));
         }
-        let binary = if operator.byzantine { "ditto-byzantine" } else { "ditto-operator" };
-        start_one(children, &bin_dir, binary, dir, &node)?;
+        let (binary, more) = match operator.conduct {
+            Conduct::Honest => ("ditto-operator", vec![]),
+            Conduct::Lying => ("ditto-byzantine", vec![]),
+            Conduct::Dissenting(remainder) => ("ditto-byzantine", vec!["--dissent".to_owned(), remainder.to_string()]),
+        };
+        start_one(children, &bin_dir, binary, dir, &node, &more)?;
         operators.push(node);
     }
     Ok(Nodes { aggregator, standby, operators })
@@ -141,13 +155,22 @@ pub fn bin_dir(options: &Options) -> anyhow::Result<PathBuf> {
     }
 }
 
-fn start_one(children: &mut Children, bin_dir: &Path, binary: &str, dir: &Path, node: &Node) -> anyhow::Result<()> {
+fn start_one(
+    children: &mut Children,
+    bin_dir: &Path,
+    binary: &str,
+    dir: &Path,
+    node: &Node,
+    more: &[String],
+) -> anyhow::Result<()> {
     let program = bin_dir.join(binary);
     if !program.is_file() {
         bail!("{} is missing: build it (cargo build --bins), or say where it is with --bin-dir", program.display());
     }
     let config = dir.join(format!("{}.toml", node.name)).display().to_string();
-    children.start(&node.name, &program, &["run", "--config", &config], &dir.join(format!("{}.log", node.name)))
+    let mut args = vec!["run", "--config", &config];
+    args.extend(more.iter().map(String::as_str));
+    children.start(&node.name, &program, &args, &dir.join(format!("{}.log", node.name)))
 }
 
 /// Writes what nodes read.
@@ -155,6 +178,7 @@ struct Writer<'a> {
     dir: &'a Path,
     network: &'a Network,
     bootstrap: u16,
+    mute: bool,
 }
 
 impl Writer<'_> {
@@ -180,6 +204,9 @@ impl Writer<'_> {
             state_dir,
             keys,
             standby,
+            // Less than any block asks for, so that certificates wait for ever.
+            submission: (self.mute && name == AGGREGATOR)
+                .then_some(SubmissionTable { max_fee_wei: 1, min_priority_fee_wei: 1 }),
             network: self.network.config.clone(),
             p2p: P2pConfig {
                 listen: vec![address(p2p)?],

@@ -61,6 +61,13 @@ pub struct Options {
     /// Starts this many of the operators from `ditto-byzantine`, which lies, withholds and equivocates.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub byzantine: u64,
+    /// Starts this many more from `ditto-byzantine` that reject every third workflow's operations, each another third, and
+    /// are honest otherwise: the votes on a batch disagree, and it has to be decided in parts.
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=3))]
+    pub dissenting: u64,
+    /// Has the aggregator take votes and submit nothing, for it may pay no fees: the operators have to.
+    #[arg(long)]
+    pub mute_aggregator: bool,
     /// Publishes one more workflow, which loops for ever and throws by turns. It is not counted among the due.
     #[arg(long)]
     pub hostile_workflow: bool,

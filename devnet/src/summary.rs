@@ -71,7 +71,7 @@ pub fn table(report: &Report) -> String {
         table.row("performed by", performer, &format!("stepped in, as rank {rank}"));
     }
     if let Some(audit) = &report.aggregator {
-        table.section("The aggregator that was killed");
+        table.section("The aggregator that failed");
         table.row("killed", audit.kills, "times, without warning, while the network went on");
         for (state, tasks) in &audit.tasks {
             table.row(state, tasks, "tasks in its ledger");

@@ -255,7 +255,8 @@ impl<'a> Watch<'a> {
     /// # Errors
     /// When it does not open.
     pub fn audit(&mut self, children: &mut Children, bin_dir: &Path, dir: &Path) -> anyhow::Result<Option<Audit>> {
-        if self.options.kill_aggregator == 0 && self.options.lose_aggregator_at.is_none() {
+        let Options { kill_aggregator, lose_aggregator_at, mute_aggregator, .. } = self.options;
+        if *kill_aggregator == 0 && lose_aggregator_at.is_none() && !mute_aggregator {
             return Ok(None);
         }
         children.kill(AGGREGATOR);

@@ -293,9 +293,8 @@ impl Judge {
     /// operator agrees with is signed, now or when it is judged.
     async fn asked(&mut self, split: Split, token: Option<MessageToken>) -> Outcome {
         let id = split.batch;
-        let of_batch = |open: &OpenSlot| {
-            open.voted.contains_key(&id) || open.waiting.iter().any(|(_, waiting)| *waiting == id)
-        };
+        let of_batch =
+            |open: &OpenSlot| open.voted.contains_key(&id) || open.waiting.iter().any(|(_, waiting)| *waiting == id);
         let open = self.open.iter().find(|(_, open)| of_batch(open)).map(|(slot, open)| (*slot, &open.context));
         let signer = split.signer(&self.domain);
         let asker = if signer == Some(self.network.aggregator) {

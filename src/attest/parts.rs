@@ -109,7 +109,10 @@ mod tests {
             split(&[&[0, 255, 255, 255], &[255, 0, 255, 255], &[255, 255, 0, 255], &[255, 255, 255, 3], &[0, 0]]);
         assert_eq!(voted.parts(&asked, AGGREGATOR), [vector(&[0, 255, 255, 255])]);
         assert_eq!(voted.parts(&split(&[&[255, 3, 255, 0]]), AGGREGATOR), [vector(&[255, 3, 255, 0])]);
-        assert!(voted.parts(&split(&[&[255, 4, 255, 255]]), AGGREGATOR).is_empty(), "another reason is another verdict");
+        assert!(
+            voted.parts(&split(&[&[255, 4, 255, 255]]), AGGREGATOR).is_empty(),
+            "another reason is another verdict"
+        );
     }
 
     #[test]

@@ -127,9 +127,8 @@ impl Reveal {
         let sets = self.sets.get();
         if let Some(set) = sets.set(ballot.batch.proposal.setId) {
             let first = set.standbys(ballot.slot).take(FIRST).filter(|member| member.signer != self.own);
-            let sends = first.map(|member| {
-                self.transport.send_vote_to(member.controller.into_array(), ballot.bytes.clone())
-            });
+            let sends =
+                first.map(|member| self.transport.send_vote_to(member.controller.into_array(), ballot.bytes.clone()));
             // Whoever is not there, or does not stand by, has it by gossip.
             join_all(sends).await;
         }
@@ -141,4 +140,23 @@ impl Reveal {
 fn is_over(ballot: &Ballot, over: &HashSet<B256>) -> bool {
     let decided = ballot.hashes.iter().zip(&ballot.verdicts.0).filter(|(_, verdict)| **verdict != Verdict::Abstain);
     decided.into_iter().all(|(hash, _)| over.contains(hash))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::attest::ballot;
+    use ditto_core::verdict::VerdictVector;
+
+    #[test]
+    fn a_vote_is_over_when_every_operation_that_it_decides_is() {
+        let hash = B256::with_last_byte;
+        let mut vote = Arc::into_inner(ballot(7, vec![1])).unwrap();
+        vote.hashes = Arc::from([hash(1), hash(2), hash(3)]);
+        vote.verdicts = VerdictVector::from_bytes(&[0, 255, 3]).unwrap();
+        let over = |hashes: &[u8]| is_over(&vote, &hashes.iter().map(|byte| hash(*byte)).collect());
+        assert!(!over(&[]) && !over(&[1, 2]) && !over(&[2, 3]));
+        assert!(over(&[1, 3]) && over(&[1, 2, 3]), "what it abstains from is not its business");
+    }
 }

@@ -73,7 +73,8 @@ impl Work for Sign {
         let (set_id, signature) = (context.set.id, signature.to_bytes());
         let vote = Vote { batch: id, set_id, attester, verdicts: verdicts.clone(), signature };
         let Ok(bytes) = vote.encode() else { return "malformed" };
-        let ballot = Ballot { slot: context.slot, id, batch, hashes, verdicts, bytes, gossiped: AtomicBool::new(false) };
+        let ballot =
+            Ballot { slot: context.slot, id, batch, hashes, verdicts, bytes, gossiped: AtomicBool::new(false) };
         self.cast.offer_blocking(ballot, context.votes_until);
         "signed"
     }

@@ -158,7 +158,8 @@ impl Intake {
         self.known.retain(|_, known| !known.until.expired());
         let id = ballot.id;
         if let Some(known) = self.known.get_mut(&id) {
-            let events = if known.handed_on { vec![gossip(Topic::Votes, ballot.bytes.clone(), self.own)] } else { vec![] };
+            let events =
+                if known.handed_on { vec![gossip(Topic::Votes, ballot.bytes.clone(), self.own)] } else { vec![] };
             if !known.handed_on {
                 known.votes.push(ballot);
             }

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::signers::local::PrivateKeySigner;
-use ditto_aggregator::config::{CollectionConfig, EvidenceConfig, LedgerConfig, SubmissionConfig, Tuning};
+use ditto_aggregator::config::{
+    CollectionConfig, EvidenceConfig, LedgerConfig, StagesConfig, SubmissionConfig, Tuning,
+};
 use ditto_aggregator::governance::Governance;
 use ditto_aggregator::service::{Checks, Service, ServiceError};
 use ditto_aggregator::submit::RightOfWay;
@@ -40,6 +42,8 @@ pub use intake::{Feed, Heard};
 pub const FIRST: usize = 3;
 /// Questions of our own that may wait to be judged.
 const QUESTIONS: usize = 64;
+/// How long a shutdown waits for the stages here, in milliseconds: the operator's own come before.
+const DRAIN_MS: u64 = 3_000;
 /// Votes and batches that may wait for the first stage.
 const EVENTS: usize = 1_024;
 
@@ -140,7 +144,8 @@ impl Standby {
         // Votes come before the batch is judged here, which may take as long as the slot.
         let collection = CollectionConfig { park_ms: validity, ..CollectionConfig::default() };
         let StandbyConfig { step_seconds, submission, ledger, evidence, .. } = config;
-        let tuning = Tuning { collection, submission, ledger, evidence, ..Tuning::default() };
+        let stages = StagesConfig { drain_ms: DRAIN_MS, ..StagesConfig::default() };
+        let tuning = Tuning { stages, collection, submission, ledger, evidence, ..Tuning::default() };
         let governance = Governance::new(AcceptedSets::new());
         let right_of_way =
             RightOfWay::Member { governance: governance.clone(), step_seconds, peers: peers.watch_peers() };

@@ -30,9 +30,9 @@ use serde_json::json;
 
 use crate::batch::{Batch, Certified, PartId};
 use crate::config::SubmissionConfig;
+use crate::governance::Governance;
 use crate::ledger::{Ledger, LedgerError, TaskState, Unfinished};
 use crate::report::Report;
-use crate::governance::Governance;
 use crate::submit::{self, Account, Hindrance, InFlight, Order, Seen, Stage, TxResult, Watch, call};
 use crate::verify::Gathering;
 use outcome::{Log, Outcomes, Receipt, read, written_off};
