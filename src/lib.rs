@@ -22,5 +22,7 @@ pub mod run;
 pub mod simulate;
 pub mod slot;
 pub mod standby;
+pub mod status;
 pub mod terminal;
+pub mod top;
 pub mod workflow;

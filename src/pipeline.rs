@@ -41,7 +41,7 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use crate::attest::reveal::{self, Reveal};
 use crate::attest::sent::{self, Sent};
 use crate::attest::{Cast, Journal, Judge, Sign};
-use crate::board::Board;
+use crate::board::{self, Board};
 use crate::build::Build;
 use crate::config::OperatorConfig;
 use crate::gossip;
@@ -119,6 +119,8 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
 
     let ticking = clock.clone();
     pipeline.source("slots", |stopping| ingest::slots(ticking, plan, stopping));
+    let (counts, counting) = (board.clone(), clock.clone());
+    pipeline.source("slot_log", |stopping| board::log_slots(counts, counting, stopping));
     let (arrived, arrivals) = sent::arrivals();
     let (hearing, sets_heard, heard) = (transport.clone(), admitted.clone(), judge.clone());
     let told = feed.clone();
@@ -221,7 +223,7 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
             last_set: None,
         },
     );
-    pipeline.cpu(to_sign, Sign { key: consensus, journal, domain, board, cast })?;
-    pipeline.io(to_cast, Cast { transport, sent, standby: feed });
+    pipeline.cpu(to_sign, Sign { key: consensus, journal, domain, board: board.clone(), cast })?;
+    pipeline.io(to_cast, Cast { transport, sent, standby: feed, board });
     Ok(pipeline)
 }

@@ -24,6 +24,7 @@ pub mod node;
 pub mod pipeline;
 pub mod report;
 pub mod service;
+pub mod status;
 pub mod submit;
 pub mod verify;
 pub mod votes;

@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alloy::signers::local::PrivateKeySigner;
 use ditto_core::admission::{AcceptedSets, SetAdmission, SubmitterIdentity};
 use ditto_core::chain::{ContractsConfig, Heads, Rpc, RpcConfigError};
 use ditto_core::clock::{SlotClock, SystemClock};
 use ditto_core::p2p::{self, KeyFileError, Network, P2pError};
-use ditto_core::stage::Depths;
-use ditto_core::telemetry::{self, Check, Metrics, Readiness, Serving, StatusFn, TelemetryError, supervisor};
-use serde_json::json;
+use ditto_core::telemetry::{self, Check, Metrics, Readiness, Serving, TelemetryError, supervisor};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +18,7 @@ use crate::governance::Governance;
 use crate::ledger::Ledger;
 use crate::report::Report;
 use crate::service::{Checks, Means, Service, ServiceError};
+use crate::status::Vitals;
 use crate::submit::RightOfWay;
 
 /// Events of the p2p service that may wait for the first stage; its own limits bound what each peer adds.
@@ -119,11 +118,20 @@ pub async fn run(
     })?;
 
     let telemetry_config = config.telemetry.clone();
-    let about = json!({
-        "network": config.network.name, "network_id": config.network.id(&chain), "target_chain": config.network.target_chain,
-        "submitter": account, "peer_id": network.local_peer_id().to_string(),
-    });
-    let status = status(about, clock, governance, heads, network, ledger, report, pipeline.depths());
+    let shown = Vitals {
+        rules: config.network.clone(),
+        network_id: config.network.id(&chain),
+        submitter: account,
+        readiness: readiness.clone(),
+        clock: clock.clone(),
+        governance: governance.clone(),
+        heads: heads.clone(),
+        network: network.clone(),
+        ledger: ledger.clone(),
+        report: report.clone(),
+        started: Instant::now(),
+    };
+    let status = shown.answers(pipeline.depths());
     let serving = telemetry::serve(&telemetry_config, metrics, readiness.clone(), status).await?;
     supervisor::up(readiness, around.clone());
 
@@ -162,33 +170,4 @@ async fn watch_listening(network: Network, check: Check, stop: CancellationToken
             },
         }
     }
-}
-
-#[allow(clippy::too_many_arguments, reason = "each is a different thing that is shown")]
-fn status(
-    about: serde_json::Value,
-    clock: SlotClock,
-    governance: Governance,
-    heads: Heads,
-    network: Network,
-    ledger: Ledger,
-    report: Report,
-    depths: Depths,
-) -> StatusFn {
-    Arc::new(move || {
-        let sets = governance.sets().get();
-        let addresses: Vec<_> = network.listen_addresses().iter().map(ToString::to_string).collect();
-        let peers: Vec<_> = network.peers().iter().map(|peer| peer.role.to_string()).collect();
-        json!({
-            "about": about,
-            "slot": clock.current(),
-            "head": heads.latest().map(|head| json!({ "number": head.number, "timestamp": head.timestamp })),
-            "operator_set": sets.current().map(|set| json!({ "id": set.id, "members": set.members.len(), "power": set.total_power.to_string() })),
-            "listen": addresses,
-            "peers": peers,
-            "stages": depths.read().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
-            "open_batches": ledger.open_batches(),
-            "slots": report.show(),
-        })
-    })
 }

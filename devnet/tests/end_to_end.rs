@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -29,6 +30,7 @@ fn run_and_keep(name: &str, arguments: &[&str]) -> (bool, Value, String, tempfil
         .arg(&report)
         .arg("--dir")
         .arg(dir.path().join("network"))
+        .args(watched(name))
         .args(arguments)
         .output()
         .unwrap();
@@ -44,6 +46,13 @@ fn run_and_keep(name: &str, arguments: &[&str]) -> (bool, Value, String, tempfil
         dir.disable_cleanup(true);
     }
     (output.status.success(), report, printed, dir)
+}
+
+/// scripts/monitoring.sh runs these tests under Prometheus, and says where to name the nodes. (What begins with `DITTO_` is
+/// configuration to the nodes.)
+fn watched(name: &str) -> Vec<OsString> {
+    let dir = std::env::var_os("SCRAPE_TARGETS").map(PathBuf::from);
+    dir.map_or_else(Vec::new, |dir| vec!["--targets".into(), dir.join(name).with_extension("json").into()])
 }
 
 fn number(report: &Value, field: &str) -> u64 {

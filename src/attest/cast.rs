@@ -16,6 +16,7 @@ use ditto_core::stage::{Deadline, Handler, Outcome};
 use ditto_core::verdict::VerdictVector;
 
 use super::sent::Sent;
+use crate::board::Board;
 use crate::standby::Feed;
 
 /// Pause between two rounds of trying.
@@ -48,6 +49,8 @@ pub struct Cast {
     pub sent: Sent,
     /// Who stands by for the aggregator in this process.
     pub standby: Feed,
+    /// What is shown.
+    pub board: Arc<Board>,
 }
 
 impl Handler for Cast {
@@ -55,6 +58,23 @@ impl Handler for Cast {
     const OUTCOMES: &'static [Outcome] = &["direct", "gossiped", "refused", "undelivered"];
 
     async fn handle(&self, ballot: Ballot, deadline: Deadline) -> Outcome {
+        let (slot, batch) = (ballot.slot, ballot.id);
+        let outcome = self.bring(ballot, deadline).await;
+        if matches!(outcome, "refused" | "undelivered") {
+            missed(outcome);
+        }
+        self.board.voted(slot, batch, outcome);
+        outcome
+    }
+}
+
+/// Counts a batch that this operator has no vote on, and could have.
+pub(super) fn missed(reason: &'static str) {
+    metrics::counter!("ditto_operator_votes_missed_total", "reason" => reason).increment(1);
+}
+
+impl Cast {
+    async fn bring(&self, ballot: Ballot, deadline: Deadline) -> Outcome {
         let ballot = Arc::new(ballot);
         self.sent.note(ballot.clone(), deadline);
         self.standby.own(&ballot, deadline);

@@ -122,6 +122,14 @@ impl Handler for Plan {
     }
 }
 
+/// Says how much this operator's vote weighs. A power is at most 96 bits: for a graph, a double is enough of it.
+#[allow(clippy::cast_precision_loss)]
+fn measure_power(context: &SlotContext) {
+    let own = context.own_index.and_then(|index| context.set.members.get(index)).map_or(0, |member| member.power);
+    metrics::gauge!("ditto_operator_own_power").set(own as f64);
+    metrics::gauge!("ditto_operator_total_power").set(context.set.total_power as f64);
+}
+
 impl Plan {
     async fn plan(&self, slot: Slot, deadline: Deadline) -> Result<(), NoPlan> {
         let (head, pins) = self.pins(slot, deadline).await?;
@@ -130,7 +138,9 @@ impl Plan {
             tracing::info!(set = set.id, members = set.members.len(), "another operator set is current");
             self.set_changed.notify_one();
         }
+        metrics::gauge!("ditto_operator_set_id").set(f64::from(set.id));
         let context = Arc::new(self.context(slot, head, pins, set, deadline));
+        measure_power(&context);
 
         let mut registry = self.registry.lock().await;
         let target = &self.chains[&self.network.target_chain];

@@ -16,10 +16,12 @@ mod config;
 mod error;
 mod health;
 mod http;
+pub mod kernel_clock;
 pub mod log;
 mod process;
 mod recorder;
 pub mod reload;
+pub mod status;
 pub mod supervisor;
 
 pub use config::{LogConfig, LogFormat, TelemetryConfig};

@@ -1,6 +1,7 @@
 //! What the operating system says of this process, by the names that every Prometheus dashboard knows.
 
 use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
@@ -10,11 +11,19 @@ pub(super) fn describe() {
     describe_gauge!("process_max_fds", Unit::Count, "File descriptors that may be open.");
     describe_gauge!("process_threads", Unit::Count, "Threads.");
     describe_counter!("process_cpu_seconds_total", Unit::Seconds, "CPU time used, user and system, in whole seconds.");
+    describe_gauge!(
+        "ditto_clock_seconds",
+        Unit::Seconds,
+        "This machine's clock when it was scraped, in seconds since the Unix epoch: Prometheus' own time beside it tells drift."
+    );
 }
 
 /// Reads /proc. What cannot be read is left as it was: a metric is no reason to fail.
 #[allow(clippy::cast_precision_loss)] // none of these comes near 2^53
 pub(super) fn measure() {
+    if let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) {
+        gauge!("ditto_clock_seconds").set(now.as_secs_f64());
+    }
     if let Ok(status) = fs::read_to_string("/proc/self/status") {
         if let Some(kib) = field(&status, "VmRSS:") {
             gauge!("process_resident_memory_bytes").set(kib as f64 * 1024.0);

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::{TelemetryError, health, process};
+use super::{TelemetryError, health, kernel_clock, process};
 
 /// Seconds: from half a millisecond (a queue's wait) to ten seconds (a slot and more).
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -39,6 +39,7 @@ static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
 /// Help texts and units of what every binary shows of itself.
 pub fn describe() {
     process::describe();
+    kernel_clock::describe();
     health::describe();
     describe_gauge!("ditto_build_info", Unit::Count, "Always 1; the labels say what is running.");
     describe_gauge!(
@@ -83,6 +84,7 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         process::measure();
+        kernel_clock::measure();
         self.0.render()
     }
 
