@@ -15,8 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::AggregatorConfig;
 use crate::governance::Governance;
-use crate::ledger::Ledger;
-use crate::report::Report;
 use crate::service::{Checks, Means, Service, ServiceError};
 use crate::status::Vitals;
 use crate::submit::RightOfWay;
