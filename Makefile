@@ -38,7 +38,7 @@ test: setup
 e2e: setup
 	cargo build --workspace --bins
 	scripts/metrics.sh --check
-	cargo $(TEST) -p ditto-devnet --test end_to_end --test workflow $(IGNORED)
+	scripts/monitoring.sh cargo $(TEST) -p ditto-devnet --test end_to_end --test registration --test workflow $(IGNORED)
 
 .PHONY: bench
 bench: setup

@@ -136,13 +136,15 @@ def machine(where, store):
               + mean("ditto_store_group_changes", where, "in one sync")
               + [(f"max by (store) (ditto_store_queue_depth{{{where}}})", "{{store}} waiting")], "short", 4),
         graph("Memory", "Of the process itself; the sandbox's zygotes and runs come on top.", each("process_resident_memory_bytes", where), "bytes", 4),
-        graph("Processor", "1 is one core, counted in whole seconds. Without the sandbox's processes.",
+        graph("Processor", "1 is one core. Without the sandbox's processes.",
               [(f"rate(process_cpu_seconds_total{{{where}}}[$__rate_interval])", "{{instance}}")], "percentunit", 4),
         graph("Descriptors and threads", "Open file descriptors as a share of what is allowed, in percent, and threads.",
               [(f"100 * process_open_fds{{{where}}} / process_max_fds{{{where}}}", "{{instance}} % of descriptors"),
                *each("process_threads", where, "{{instance}} threads")], "short", 4),
-        graph("Clock against Prometheus'", "How far the node's clock is before Prometheus', its scrape's travel included; negative: behind.",
-              [(f"ditto_clock_seconds{{{where}}} - timestamp(ditto_clock_seconds{{{where}}})", "{{instance}}")], "s", 4, min=None),
+        graph("Clock against Prometheus'", "How far the node's clock is before Prometheus', the scrape's travel included; negative: behind. And how far it may be off as the kernel reckons, where it is kept.",
+              [(f"ditto_clock_seconds{{{where}}} - timestamp(ditto_clock_seconds{{{where}}})", "{{instance}}"),
+               (f"ditto_clock_max_error_seconds{{{where}}} and ditto_clock_synchronised{{{where}}} == 1", "{{instance}}, at most by the kernel")],
+              "s", 4, min=None),
     ]
 
 
@@ -178,8 +180,9 @@ def operator():
               + [(f"sum by (outcome) (rate(ditto_operator_parked_proposals_total{{{O}}}[$__rate_interval]))", "parked, {{outcome}}")], "ops"),
         graph("Verdicts", "On tasks. An abstention costs the reward.", rates("ditto_operator_verdicts_total", O, "verdict"), "ops"),
         row("Votes and evidence"),
-        graph("Votes by their way", "Direct to the aggregator, by gossip, refused, or undelivered; and those taken when sent again.",
-              rates("ditto_stage_items_total", cast, "outcome") + [(rate("ditto_operator_votes_resent_total", O), "taken again")], "ops"),
+        graph("Votes by their way", "Direct to the aggregator or by gossip; taken when sent again; and batches without a vote that there could be, by reason.",
+              rates("ditto_stage_items_total", cast, "outcome") + [(rate("ditto_operator_votes_resent_total", O), "taken again")]
+              + [(f"sum by (reason) (rate(ditto_operator_votes_missed_total{{{O}}}[$__rate_interval]))", "missed, {{reason}}")], "ops"),
         graph("Answers to direct votes", "By outcome.", rates("ditto_p2p_votes_total", f'{O},direction="out"', "outcome"), "ops"),
         graph("A vote's way there and back", "From sending a direct vote to its answer.", quantiles("ditto_p2p_vote_round_trip_seconds", O), "s"),
         graph("Seen and lost", "Second proposals of a performer, messages of no version of ours, lines of the history dropped.", [
@@ -311,7 +314,8 @@ def chain():
         graph("Gas of a submission", "Of one mined transaction.", quantiles("ditto_aggregator_submission_gas", A), "short"),
         graph("Gas for a task", "All gas of mined submissions, over tasks executed.", [(per(rate("ditto_aggregator_gas_used_total", A), executed), "gas")]),
         graph("Fees", "Of mined submissions, in gwei a second.", [(rate("ditto_aggregator_fees_gwei_total", A), "gwei")]),
-        graph("Balance", "In coins of the target chain.", [(f"ditto_aggregator_balance_wei{{{A}}} / 1e18", "{{instance}}")]),
+        graph("Balance", "Of submitters, and of operators' delegated signers, in coins of the target chain.",
+              [(f"ditto_aggregator_balance_wei{{{A}}} / 1e18", "{{instance}}"), (f"ditto_operator_balance_wei{{{O}}} / 1e18", "{{instance}} (operator)")]),
     ]
 
 

@@ -18,7 +18,7 @@ import check
 
 HERE = pathlib.Path(__file__).parent
 # Pixels of a grid's column and row: Grafana's 24 columns on 1,440 pixels, and rows that are a bit flatter than its own.
-COLUMN, ROW, GAP = 60, 20, 5
+COLUMN, ROW, GAP = 60, 17, 4
 DPI = 100
 STEP_SECONDS = 1
 PAGE, CARD, INK, FAINT = "#f4f5f7", "#ffffff", "#1f2430", "#8a91a0"
@@ -85,6 +85,8 @@ def draw_stat(axes, prometheus, panel):
               color="white", fontsize=12, fontweight="bold")
     axes.set_xticks([])
     axes.set_yticks([])
+    for side in axes.spines.values():
+        side.set_visible(False)
 
 
 def draw_graph(axes, prometheus, panel):
@@ -104,7 +106,6 @@ def draw_graph(axes, prometheus, panel):
         color = LINES[drawn % len(LINES)]
         axes.plot(times, values, color=color, linewidth=1.0, label=name if drawn < LEGENDS else None)
         drawn += 1
-    axes.set_title(panel["title"], fontsize=6.5, color=INK, loc="left", pad=2)
     axes.set_xlim(0, prometheus.end - prometheus.begin)
     axes.set_ylim(bottom=0)
     if not drawn:
@@ -159,7 +160,8 @@ def draw(prometheus, path, dashboard="overview"):
             card.set_yticks([])
             for side in card.spines.values():
                 side.set_color("#e0e3e8")
-            draw_graph(figure.add_axes(box(pos, left=36, bottom=12, top=12, right=6)), prometheus, panel)
+            card.text(0.03, 0.97, panel["title"], transform=card.transAxes, fontsize=6.5, color=INK, va="top")
+            draw_graph(figure.add_axes(box(pos, left=36, bottom=11, top=13, right=6)), prometheus, panel)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", facecolor=PAGE)
     pyplot.close(figure)

@@ -22,9 +22,16 @@ for name in ditto-operator ditto-aggregator; do
   directory=.
   [ $name = ditto-operator ] || directory=${name#ditto-}
   sed "s|file://$PWD|file://|g" $directory/bill.ditto-sbom.json >target/package/$name.cdx.json
-  # Offline: not what a service on the web says about a crate, but what is in it.
-  $tools/cargo-about generate --locked --offline --fail --config packaging/about.toml --manifest-path $directory/Cargo.toml \
-    --output-file target/package/$name.third-party.txt packaging/third-party.hbs
+  # A minute of comparing texts, so kept for as long as the crates are the same. Offline: not what a service on the web says
+  # about a crate, but what is in it.
+  notices=target/notices/$(cat Cargo.lock packaging/about.toml packaging/third-party.hbs | sha256sum | cut -c1-16)-$name.txt
+  if ! [ -s "$notices" ]; then
+    mkdir -p target/notices
+    $tools/cargo-about generate --locked --offline --fail --config packaging/about.toml --manifest-path $directory/Cargo.toml \
+      --output-file "$notices.new" packaging/third-party.hbs
+    mv "$notices.new" "$notices"
+  fi
+  cp "$notices" target/package/$name.third-party.txt
   gzip -9nk target/package/$name.cdx.json target/package/$name.third-party.txt
   target/release/$name man target/package/man
   for shell in bash:$name.bash zsh:_$name fish:$name.fish; do

@@ -42,7 +42,7 @@ use crate::attest::reveal::{self, Reveal};
 use crate::attest::sent::{self, Sent};
 use crate::attest::{Cast, Journal, Judge, Sign};
 use crate::board::{self, Board};
-use crate::build::Build;
+use crate::build::{Build, in_bursts};
 use crate::config::OperatorConfig;
 use crate::gossip;
 use crate::ingest::due::Occurrences;
@@ -185,7 +185,7 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
             contracts,
             domain,
             engine_id,
-            node: target,
+            node: in_bursts(&target),
             policies: StdMutex::new(HashMap::new()),
             board: board.clone(),
             propose: propose.clone(),

@@ -13,7 +13,7 @@ use ditto_core::consent::Proposal;
 use ditto_core::operators::{Member, OperatorSet};
 use ditto_core::p2p::{PublishError, SendError, Topic, VoteReceipt};
 use ditto_core::proposal::{Pin, hash_batch, hash_batches, hash_pins};
-use ditto_core::stage::{Pipeline, StageConfig};
+use ditto_core::stage::{Pipeline, StageConfig, Work};
 use ditto_core::store::{Store, StoreIdentity, TableDefinition, Writer, WriterConfig};
 use ditto_core::task::{ConsentTerms, Task};
 use ditto_core::telemetry::measured;

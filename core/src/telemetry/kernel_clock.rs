@@ -61,4 +61,17 @@ mod tests {
             assert!(!clock.synchronised || clock.max_error_us < 60_000_000, "{clock:?}");
         }
     }
+
+    #[test]
+    fn what_the_kernel_tells_is_what_is_scraped() {
+        use crate::telemetry::measured;
+        let Ok(before) = KernelClock::read() else { return };
+        let (kept, error) = (measured("ditto_clock_synchronised", &[]), measured("ditto_clock_max_error_seconds", &[]));
+        let after = KernelClock::read().unwrap();
+        // Whoever keeps it may have come or gone meanwhile.
+        if before.synchronised == after.synchronised {
+            assert_eq!(kept > 0.5, before.synchronised);
+            assert!(error >= before.max_error_us.min(after.max_error_us) as f64 / 1e6 - 1e-9, "{error}");
+        }
+    }
 }

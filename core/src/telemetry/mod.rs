@@ -28,4 +28,4 @@ pub use config::{LogConfig, LogFormat, TelemetryConfig};
 pub use error::TelemetryError;
 pub use health::{Check, Readiness};
 pub use http::{Serving, StatusFn, serve};
-pub use recorder::{Metrics, describe};
+pub use recorder::{Metrics, describe, measured};

@@ -36,6 +36,22 @@ pub struct Metrics(PrometheusHandle);
 
 static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
 
+/// For tests: what this process exports of a metric, the sum of its series that have all of `labels` (name and value); of
+/// a histogram, give the name with `_count` or `_sum`. It installs the recorder, so it is called before what is measured
+/// begins, too.
+#[must_use]
+pub fn measured(name: &str, labels: &[(&str, &str)]) -> f64 {
+    // Only another recorder is an error, and that is none of ours.
+    let Ok(metrics) = Metrics::install("test", "0") else { return f64::NAN };
+    let labels: Vec<_> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+    let rendered = metrics.render();
+    let series = rendered.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
+    let ours = series.filter(|(rest, _)| {
+        (rest.is_empty() || rest.starts_with('{')) && labels.iter().all(|label| rest.contains(label.as_str()))
+    });
+    ours.filter_map(|(_, value)| value.parse::<f64>().ok()).sum()
+}
+
 /// Help texts and units of what every binary shows of itself.
 pub fn describe() {
     process::describe();
