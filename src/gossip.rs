@@ -153,7 +153,16 @@ mod tests {
         let (judge, _inbox) = pipeline.queue("judge", &StageConfig::waiting(2, 1));
         let heard = Arc::new(Heard::default());
         let (collectors, _) = mpsc::channel(1);
-        listen(listening, heard.clone(), AcceptedSets::new(), judge, collectors, CancellationToken::new()).await;
+        listen(
+            listening,
+            heard.clone(),
+            AcceptedSets::new(),
+            judge,
+            collectors,
+            Feed::none(),
+            CancellationToken::new(),
+        )
+        .await;
         assert_eq!(*heard.0.lock().unwrap(), [Acceptance::Reject, Acceptance::Reject]);
         assert!(undecodable() >= before + 2.0);
     }

@@ -3,9 +3,11 @@
 //! A set is a snapshot that the OBLS contract keeps; its order is the order of the bits in a certificate. Powers are
 //! at most 96 bits, so that sums and quorum products fit 128.
 
+use std::sync::OnceLock;
+
 use alloy::primitives::{Address, B256};
 
-use crate::bls::PublicKey;
+use crate::bls::{KeySum, PublicKey};
 use crate::clock::Slot;
 
 /// An operator in a set.
@@ -32,6 +34,8 @@ pub struct OperatorSet {
     pub total_power: u128,
     /// What elections under this set are seeded with: the hash of a block after the set froze, which is final when the set takes over.
     pub seed: B256,
+    /// The sum of everybody's keys, once somebody asked for it. A set's members never change.
+    keys: OnceLock<KeySum>,
 }
 
 impl OperatorSet {
@@ -39,7 +43,20 @@ impl OperatorSet {
     #[must_use]
     pub fn new(id: u32, members: Vec<Member>, seed: B256) -> Self {
         let total_power = members.iter().map(|member| member.power).fold(0, u128::saturating_add);
-        Self { id, members, total_power, seed }
+        Self { id, members, total_power, seed, keys: OnceLock::new() }
+    }
+
+    /// The sum of these members' keys (ascending indices), with the fewest additions: by those that are in it, or by those
+    /// that are not.
+    #[must_use]
+    pub fn key_sum(&self, signers: &[usize]) -> KeySum {
+        if signers.len() * 2 <= self.members.len() {
+            return KeySum::of(signers.iter().filter_map(|signer| self.members.get(*signer)).map(|member| &member.key));
+        }
+        let everybody = self.keys.get_or_init(|| KeySum::of(self.members.iter().map(|member| &member.key)));
+        let mut signers = signers.iter().peekable();
+        let missing = self.members.iter().enumerate().filter(|(index, _)| signers.next_if_eq(&index).is_none());
+        everybody.without(&KeySum::of(missing.map(|(_, member)| &member.key)))
     }
 
     /// The member with this consensus key, and its index.
@@ -80,6 +97,17 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::bls::SecretKey;
+
+    #[test]
+    fn a_key_sum_is_the_same_whichever_way_it_is_reckoned() {
+        let keys: Vec<_> = (1..=7).map(|seed| SecretKey::derive(&[seed; 32]).unwrap().public()).collect();
+        let member = |key: &PublicKey| Member { controller: Address::ZERO, signer: Address::ZERO, power: 1, key: *key };
+        let set = OperatorSet::new(1, keys.iter().map(member).collect(), B256::ZERO);
+        for bits in 0..1u32 << keys.len() {
+            let signers: Vec<usize> = (0..keys.len()).filter(|index| bits >> index & 1 == 1).collect();
+            assert_eq!(set.key_sum(&signers), KeySum::of(signers.iter().map(|index| &keys[*index])), "{signers:?}");
+        }
+    }
 
     #[test]
     fn everybody_with_power_is_first_in_turn_and_nobody_shares_a_rank() {

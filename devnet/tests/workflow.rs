@@ -239,7 +239,10 @@ async fn an_imported_document_executes_beside_a_workflow_with_stricter_limits() 
     let checked = workflow(arguments("check", &project, &["--json"])).await;
     assert!(checked.status.success(), "{}", said(&checked));
     let ran = printed(&workflow(arguments("run", &project, &["--json"])).await);
-    assert_eq!((&ran["outcome"], &ran["declared"], &ran["trial"]["works"]), (&json!("calls"), &json!(true), &json!(true)));
+    assert_eq!(
+        (&ran["outcome"], &ran["declared"], &ran["trial"]["works"]),
+        (&json!("calls"), &json!(true), &json!(true))
+    );
     assert_eq!(ran["policy"]["allowed"], true, "{ran:#}");
     let key = dir.path().join("owner.key");
     keys::write(&key, &account.owner.to_bytes().0).unwrap();

@@ -155,6 +155,7 @@ mod tests {
         assert_eq!(heard[0], ([7; 20], 3usize.to_be_bytes().to_vec()));
         assert!((resent() - before - REMEMBERED as f64).abs() < 0.5);
     }
+
     #[test]
     fn a_slot_that_has_passed_is_looked_at_until_every_vote_of_it_is_seen_to() {
         let (sent, soon) = (Sent::default(), Deadline::at(Instant::now() + Duration::from_secs(600)));
