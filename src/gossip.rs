@@ -97,9 +97,8 @@ pub async fn questions(mut asked: mpsc::Receiver<Split>, judge: Outbox<Item>, st
     loop {
         let split = tokio::select! {
             () = stop.cancelled() => return,
+            // Where nobody asks, only the end is waited for.
             Some(split) = asked.recv() => split,
-            // Nobody here asks.
-            else => return stop.cancelled().await,
         };
         judge.offer_now(Item::Asked { split: Box::new(split), token: None }, Deadline::none());
     }
