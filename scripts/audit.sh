@@ -2,7 +2,7 @@
 # Checks what other people's crates bring along, by deny.toml: licences, bans, sources, and the advisories of RustSec.
 #
 # The first three need nothing but the crates. The advisories are in a git repository on GitHub; without a network, a copy that
-# is at most 90 days old will do (cargo-deny's, in ~/.cargo/advisory-dbs), or a clone that ADVISORIES names. Without any the
+# was fetched within 90 days will do (cargo-deny's, in ~/.cargo/advisory-dbs), or a clone that ADVISORIES names. Without any the
 # advisories are not checked, and that is said; with ADVISORIES=required it is an error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,9 +23,9 @@ if timeout 120 target/tools/bin/cargo-deny fetch db >"$log" 2>&1; then
   deny check advisories
 elif compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/*/crates" >/dev/null; then
   echo "the advisories cannot be fetched; the last copy is used"
-  deny check --disable-fetch advisories
+  deny --offline check advisories
 else
   echo "ADVISORIES NOT CHECKED: their database cannot be fetched, and there is no copy of it:" >&2
-  tail -1 "$log" >&2
+  grep -v '^ *$' "$log" | tail -1 >&2
   [ "$advisories" != required ] || exit 1
 fi

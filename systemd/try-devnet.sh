@@ -21,7 +21,7 @@ umask 077
 stop() { # name of the node, as its files are called
 	local pid
 	for pid in $(cat /proc/$devnet/task/*/children); do
-		tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qx "$net/net/$1.toml" || continue
+		grep -qx "$net/net/$1.toml" <<<"$(tr '\0' '\n' <"/proc/$pid/cmdline")" || continue
 		kill "$pid"
 		while kill -0 "$pid" 2>/dev/null && ! grep -q '^State:	Z' "/proc/$pid/status"; do sleep 0.2; done
 	done

@@ -102,7 +102,7 @@ fail() {
 }
 
 for _ in $(seq 30); do
-	inside systemctl is-system-running 2>/dev/null | grep -q 'running\|degraded' && break
+	case $(inside systemctl is-system-running 2>/dev/null || true) in running | degraded) break ;; esac
 	sleep 1
 done
 # As an operator is told to: nothing is signed without a journal, and the service does not make one.
@@ -136,7 +136,7 @@ for pid in $processes; do
 	grep -q '^Uid:	0' <<<"$status" && fail "process $pid runs as root"
 done
 [ "$count" -gt 0 ] || fail "$unit has no process"
-inside systemctl show --property=NRestarts "$unit" | grep -qx NRestarts=0 || fail "$unit was restarted"
+[ "$(inside systemctl show --property=NRestarts "$unit")" = NRestarts=0 ] || fail "$unit was restarted"
 
 metrics=$(curl -fs "http://$listen/metrics")
 total() { awk -v name="$1" 'index($1, name) == 1 { sum += $2 } END { print sum + 0 }' <<<"$metrics"; }
@@ -151,11 +151,12 @@ else
 	did="$certificates certificates, $executed tasks executed"
 fi
 inside systemctl reload "$unit" || fail "$unit does not reload"
+reloaded() { grep -q 'the configuration has not changed' <<<"$(inside journalctl --no-pager -o cat -u "$unit")"; }
 for _ in $(seq 20); do
-	inside journalctl --no-pager -o cat -u "$unit" | grep -q 'the configuration has not changed' && break
+	reloaded && break
 	sleep 0.5
 done
-inside journalctl --no-pager -o cat -u "$unit" | grep -q 'the configuration has not changed' || fail "$unit did not read its configuration again"
+reloaded || fail "$unit did not read its configuration again"
 inside systemctl stop "$unit"
 result=$(inside systemctl show --property=Result --value "$unit")
 [ "$result" = success ] || fail "$unit stopped with $result"

@@ -133,10 +133,18 @@ fn an_operator_that_waits_for_its_chain_says_so_and_shows_no_secret() {
         .stderr(Stdio::piped())
         .spawn();
     let mut operator = Ended(child.unwrap());
+    // Read to the end, on a thread of its own: a full pipe would stop the operator.
+    let (send, lines) = std::sync::mpsc::channel();
+    let errors = operator.0.stderr.take().unwrap();
+    std::thread::spawn(move || {
+        for line in BufReader::new(errors).lines().map_while(Result::ok) {
+            // Nobody listens any more when the test is over.
+            send.send(line).ok();
+        }
+    });
     let mut log = String::new();
     let mut address = None;
-    // It ends by itself when it cannot start, and waits for its chain when it can: either bounds this.
-    for line in BufReader::new(operator.0.stderr.take().unwrap()).lines().map_while(Result::ok) {
+    while let Ok(line) = lines.recv_timeout(Duration::from_secs(120)) {
         log.push_str(&line);
         if line.contains("are served") {
             let event: Value = serde_json::from_str(&line).unwrap();
@@ -171,7 +179,10 @@ fn an_operator_that_waits_for_its_chain_says_so_and_shows_no_secret() {
         assert!(metrics.contains(part) || part.contains("clock"), "no {part}");
     }
 
-    // The strictest log there is, everything it serves, its arguments and its limits.
+    // Everything that it has logged by now.
+    log.extend(lines.try_iter());
+
+    // The most talkative log there is, everything it serves, its arguments and its limits.
     let proc = |name: &str| fs::read(format!("/proc/{}/{name}", operator.0.id())).unwrap();
     let arguments = String::from_utf8_lossy(&proc("cmdline")).into_owned();
     for text in [&log, &status.to_string(), &frame.1, &metrics, &arguments] {

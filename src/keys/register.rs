@@ -131,7 +131,11 @@ pub fn set_signer(options: &SetSignerOptions, config: &OperatorConfig) -> anyhow
             bail!("{} is not registered at OBLS {}: register first", controller.address, place.contracts.obls);
         };
         if member.signer == signer {
-            println!("{GOOD}{signer} is the delegated signer already{GOOD:#}: nothing to do");
+            if options.controller.json {
+                println!("{}", serde_json::to_string_pretty(&json!({ "signer": signer, "already": true }))?);
+            } else {
+                println!("{GOOD}{signer} is the delegated signer already{GOOD:#}: nothing to do");
+            }
             return Ok(());
         }
         let what = format!("make {signer} the delegated signer, in place of {}", member.signer);

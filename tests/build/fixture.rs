@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256, Bytes, FixedBytes, U256, keccak256};
+use alloy::primitives::{Address, B256, Bytes, FixedBytes, U256, Uint, keccak256};
 use alloy::sol_types::SolValue;
 use ditto_core::chain::bindings::validator_module::DittoValidatorModule::Session;
 use ditto_core::chain::{Batcher, ChainConfig, ContractsConfig, Head, Rpc};
@@ -64,7 +64,12 @@ impl Fixture {
             maxFeePerGas: 100 * BASE_FEE,
         }
         .abi_encode();
-        let session = Session { sessionKey: SESSION, policyHash: keccak256(&policy), ..Session::default() };
+        let session = Session {
+            sessionKey: SESSION,
+            validAfter: Uint::ZERO,
+            validUntil: Uint::ZERO,
+            policyHash: keccak256(&policy),
+        };
         for (at, code) in [
             (MODULE, returns(&session.abi_encode())),
             (ENTRY_POINT, returns(&[0; 32])),
