@@ -234,6 +234,23 @@ pub(crate) fn confine_run(socket: i32, cpu_seconds: u64, filters: &Filters) -> R
     Ok(())
 }
 
+/// Ends this process when it has used this much processor time in all; or no more so. It may take the limit back: the
+/// host's clock is the one that binds.
+pub(crate) fn limit_processor_time(seconds: Option<u64>) -> Result<(), ConfineError> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` lives through both calls.
+    let set = unsafe {
+        libc::getrlimit(libc::RLIMIT_CPU, &mut limit) == 0 && {
+            limit.rlim_cur = seconds.unwrap_or(limit.rlim_max).min(limit.rlim_max);
+            libc::setrlimit(libc::RLIMIT_CPU, &limit) == 0
+        }
+    };
+    if !set {
+        return Err(ConfineError::Call("setrlimit", std::io::Error::last_os_error()));
+    }
+    Ok(())
+}
+
 /// Root's powers, should the embedding program run as root: the kernel binds who has none.
 fn drop_capabilities() -> Result<(), ConfineError> {
     #[repr(C)]
