@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::history::HistoryConfig;
 
 use crate::simulate::ReadsConfig;
+use crate::standby::StandbyConfig;
 
 /// The longest time for which events are caught up on, in slots: a day of twelve-second ones.
 const MAX_CATCH_UP: u64 = 7_200;
@@ -56,6 +57,9 @@ pub struct OperatorConfig {
     /// What is remembered of occurrences, for `ditto-operator trace`.
     #[serde(default)]
     pub history: HistoryConfig,
+    /// Submitting what the aggregator has not.
+    #[serde(default)]
+    pub standby: StandbyConfig,
     /// The stages' sizes.
     #[serde(default)]
     pub stages: StagesConfig,
@@ -152,6 +156,9 @@ impl OperatorConfig {
         if self.network.event_catch_up_slots > MAX_CATCH_UP {
             let cause = format!("every attempt in that time is looked at in every slot: at most {MAX_CATCH_UP} slots");
             return Err(("network.event_catch_up_slots", cause));
+        }
+        if let Err((key, cause)) = self.standby.submission.check() {
+            return Err(("standby.submission", format!("`standby.{key}`: {cause}")));
         }
         if self.network.batch_tasks == 0 {
             return Err(("network.batch_tasks", "a batch holds at least one task".into()));

@@ -1,23 +1,26 @@
 //! Gossip: what the network says, into the pipeline.
 
 use ditto_core::admission::AcceptedSets;
-use ditto_core::p2p::{Acceptance, Event, Topic, Transport, VoteRefusal};
+use ditto_core::p2p::{Acceptance, Event, Topic, Transport};
+use ditto_core::proposal::BatchId;
 use ditto_core::stage::{Deadline, Outbox, Refused};
-use ditto_core::wire;
+use ditto_core::wire::{self, Split};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::attest::Item;
+use crate::standby::Feed;
 
 /// Reads the network's events until it ends. Proposals are decoded and handed to the judge; votes are the aggregator's
-/// business, so gossiped ones are only passed on.
+/// business, so gossiped ones are passed on, and told to who stands by for it in this process.
 pub async fn listen(
     mut events: mpsc::Receiver<Event>,
     transport: Arc<dyn Transport>,
     sets: AcceptedSets,
     judge: Outbox<Item>,
     collectors: mpsc::Sender<[u8; 20]>,
+    standby: Feed,
     stopping: CancellationToken,
 ) {
     loop {
@@ -44,8 +47,12 @@ pub async fn listen(
                     transport.report(token, Acceptance::Reject);
                 }
             },
-            Some(Event::Gossip { topic: Topic::Votes, bytes, token, .. }) => {
-                transport.report(token, worth_passing_on(&bytes, &sets));
+            Some(Event::Gossip { topic: Topic::Votes, bytes, from, role, token }) => {
+                let (acceptance, batch) = worth_passing_on(&bytes, &sets);
+                transport.report(token, acceptance);
+                if let (Acceptance::Accept, Some(batch)) = (acceptance, batch) {
+                    standby.gossiped(batch, bytes, from, role);
+                }
             }
             Some(Event::Gossip { topic: Topic::Splits, bytes, from, token, .. }) => match wire::Split::decode(&bytes) {
                 Ok(split) => {
@@ -62,7 +69,7 @@ pub async fn listen(
                     transport.report(token, Acceptance::Reject);
                 }
             },
-            Some(Event::Vote { reply, .. }) => reply.answer(Err(VoteRefusal::Unwanted)),
+            Some(Event::Vote { bytes, from, role, reply }) => standby.direct(bytes, from, role, reply),
             Some(Event::PeerAdmitted { peer, role }) => {
                 tracing::info!(%peer, %role, "peer admitted");
                 // Full: those that wait are served first, and this one comes again.
@@ -77,11 +84,24 @@ pub async fn listen(
 
 /// A vote of a member of the current set travels on; its signature is the aggregator's to check, in groups. What cannot be
 /// a vote costs its sender; what another node may know better is left to it.
-fn worth_passing_on(bytes: &[u8], sets: &AcceptedSets) -> Acceptance {
-    let Ok(vote) = wire::Vote::decode(bytes) else { return Acceptance::Reject };
+fn worth_passing_on(bytes: &[u8], sets: &AcceptedSets) -> (Acceptance, Option<BatchId>) {
+    let Ok(vote) = wire::Vote::decode(bytes) else { return (Acceptance::Reject, None) };
     let sets = sets.get();
     let member = sets.set(vote.set_id).and_then(|set| set.members.get(usize::try_from(vote.attester).ok()?));
-    if member.is_some_and(|member| member.power > 0) { Acceptance::Accept } else { Acceptance::Ignore }
+    let worth = member.is_some_and(|member| member.power > 0);
+    (if worth { Acceptance::Accept } else { Acceptance::Ignore }, Some(vote.batch))
+}
+
+/// What this operator itself asks everybody, when it stands by for the aggregator, until `stop`.
+pub async fn questions(mut asked: mpsc::Receiver<Split>, judge: Outbox<Item>, stop: CancellationToken) {
+    loop {
+        let split = tokio::select! {
+            () = stop.cancelled() => return,
+            // Where nobody asks, only the end is waited for.
+            Some(split) = asked.recv() => split,
+        };
+        judge.offer_now(Item::Asked { split: Box::new(split), token: None }, Deadline::none());
+    }
 }
 
 #[cfg(test)]
@@ -132,7 +152,16 @@ mod tests {
         let (judge, _inbox) = pipeline.queue("judge", &StageConfig::waiting(2, 1));
         let heard = Arc::new(Heard::default());
         let (collectors, _) = mpsc::channel(1);
-        listen(listening, heard.clone(), AcceptedSets::new(), judge, collectors, CancellationToken::new()).await;
+        listen(
+            listening,
+            heard.clone(),
+            AcceptedSets::new(),
+            judge,
+            collectors,
+            Feed::none(),
+            CancellationToken::new(),
+        )
+        .await;
         assert_eq!(*heard.0.lock().unwrap(), [Acceptance::Reject, Acceptance::Reject]);
         assert!(undecodable() >= before + 2.0);
     }

@@ -21,6 +21,7 @@ pub mod propose;
 pub mod run;
 pub mod simulate;
 pub mod slot;
+pub mod standby;
 pub mod status;
 pub mod terminal;
 pub mod top;

@@ -11,7 +11,8 @@ pub fn describe_all() {
     telemetry::describe();
     stage::describe();
     store::describe();
-    ditto_core::p2p::describe();
+    // What stands by for the aggregator measures itself.
+    ditto_aggregator::report::describe_all();
     describe();
 }
 
@@ -20,6 +21,14 @@ pub fn describe() {
     describe_counter!(
         "ditto_operator_votes_resent_total",
         "Votes that a collector took when they were sent again, because it had (re)connected."
+    );
+    describe_counter!(
+        "ditto_operator_votes_revealed_total",
+        "Votes shown to everybody because the aggregator had not brought them to the chain by the deadline."
+    );
+    describe_counter!(
+        "ditto_operator_standby_dropped_total",
+        "What the standby in this operator did not hear because too much came at once."
     );
     describe_counter!("ditto_operator_equivocations_total", "Second proposals of one performer for one slot.");
     describe_counter!("ditto_operator_due_total", "Occurrences that were due, carried-over ones counted again.");

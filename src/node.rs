@@ -26,6 +26,7 @@ use crate::config::OperatorConfig;
 use crate::history::History;
 use crate::ingest::Checks;
 use crate::pipeline::{self, Parts};
+use crate::standby::{self, Standby};
 use crate::status::Vitals;
 
 /// Events from the network that may wait to be read.
@@ -71,6 +72,7 @@ impl Keys {
 /// A running operator.
 pub struct Node {
     pipeline: Pipeline,
+    standby: Option<Standby>,
     network: Network,
     serving: Serving,
     sandbox: Sandbox,
@@ -162,6 +164,19 @@ impl Node {
             attestation_center: contracts.attestation_center,
             entry_point: contracts.entry_point,
         };
+        let target = config.network.target_chain;
+        let (standby, standing_by) = stand_by(standby::Means {
+            config: config.standby,
+            state_dir: &config.state_dir,
+            network: &config.network,
+            contracts,
+            domain,
+            clock: clock.clone(),
+            rpc: chains[&target].rpc().clone(),
+            heads: heads[&target].clone(),
+            signer: keys.signer.clone(),
+            peers: network.clone(),
+        });
         let ends = Ends { transport: Arc::new(network.clone()), events };
         let Ends { transport, events } = match interpose {
             Some(interpose) => interpose(ends, &keys, domain),
@@ -185,14 +200,24 @@ impl Node {
             events,
             board,
             checks,
+            standby: standing_by,
         })?;
         vitals.stages(pipeline.depths());
-        Ok(Self { pipeline, network, serving, sandbox, stop })
+        Ok(Self { pipeline, standby, network, serving, sandbox, stop })
     }
 
     /// Waits until a part of the pipeline ends by itself, which is a fault; names it.
     pub async fn fault(&self) -> &'static str {
-        self.pipeline.first_to_end().await
+        let standby = async {
+            match &self.standby {
+                Some(standby) => standby.fault().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = self.pipeline.first_to_end() => ended,
+            ended = standby => ended,
+        }
     }
 
     /// Drains the pipeline and stops everything.
@@ -200,6 +225,9 @@ impl Node {
         let drained = self.pipeline.shutdown().await;
         for left in &drained.left_behind {
             tracing::warn!(stage = left.stage, items = left.items, "a stage did not finish in time");
+        }
+        if let Some(standby) = self.standby {
+            standby.shutdown().await;
         }
         self.stop.cancel();
         drop(self.network);
@@ -209,6 +237,21 @@ impl Node {
             tracing::warn!("the sandbox did not stop cleanly");
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Stands by for the aggregator, when the configuration says so and the disk lets it.
+fn stand_by(means: standby::Means<'_>) -> (Option<Standby>, standby::Ends) {
+    if !means.config.enabled {
+        return (None, standby::Ends::none());
+    }
+    match Standby::start(means) {
+        Ok((standby, ends)) => (Some(standby), ends),
+        Err(error) => {
+            // Votes matter more.
+            tracing::error!(%error, "this operator cannot stand by for the aggregator; it goes on without");
+            (None, standby::Ends::none())
+        }
     }
 }
 

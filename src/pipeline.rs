@@ -16,6 +16,10 @@
 //! - **judge** compares proposals with our own findings;
 //! - **sign** journals the verdicts, then signs them;
 //! - **cast** brings the vote to the aggregator.
+//!
+//! From the contract's deadline on, **reveal** shows everybody the votes whose operations the chain has not seen; and this
+//! operator stands by ([`crate::standby`]): it submits what the aggregator has not, with a pipeline of its own that is fed
+//! with the votes that are gossiped.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex as StdMutex};
@@ -23,6 +27,7 @@ use std::time::Duration;
 
 use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
+use ditto_aggregator::submit::ContractDeadline;
 use ditto_core::admission::AcceptedSets;
 use ditto_core::bls::SecretKey;
 use ditto_core::chain::{ContractsConfig, Heads, SetReader};
@@ -33,6 +38,7 @@ use ditto_core::stage::{Pipeline, PoolError};
 use ditto_sandbox::Sandbox;
 use tokio::sync::{Mutex, Notify, mpsc};
 
+use crate::attest::reveal::{self, Reveal};
 use crate::attest::sent::{self, Sent};
 use crate::attest::{Cast, Journal, Judge, Sign};
 use crate::board::{self, Board};
@@ -44,6 +50,7 @@ use crate::ingest::{self, Checks, Plan, Registry};
 use crate::propose::Propose;
 use crate::simulate::{ReadCache, Simulate, prefetch};
 use crate::slot::Chains;
+use crate::standby;
 
 /// How long a shutdown may drain: what was judged is signed and cast, nothing new is begun.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -84,6 +91,8 @@ pub struct Parts {
     pub board: Arc<Board>,
     /// Whether chains and operator set are there.
     pub checks: Checks,
+    /// Who stands by for the aggregator in this process.
+    pub standby: standby::Ends,
 }
 
 /// Declares the pipeline and sets it going.
@@ -92,7 +101,8 @@ pub struct Parts {
 /// When the operating system refuses a stage its threads.
 pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
     let Parts { config, contracts, domain, clock, chains, heads, sets, admitted, sandbox, .. } = parts;
-    let Parts { set_changed, consensus, signer, journal, transport, events, board, checks, .. } = parts;
+    let Parts { set_changed, consensus, signer, journal, transport, events, board, checks, standby, .. } = parts;
+    let standby::Ends { feed, questions } = standby;
     let network = Arc::new(config.network.clone());
     let target = chains[&network.target_chain].clone();
     let engine_id = B256::from(ditto_sandbox::engine_id_with(&config.sandbox.limits));
@@ -113,10 +123,27 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
     pipeline.source("slot_log", |stopping| board::log_slots(counts, counting, stopping));
     let (arrived, arrivals) = sent::arrivals();
     let (hearing, sets_heard, heard) = (transport.clone(), admitted.clone(), judge.clone());
-    pipeline.source("gossip", |stopping| gossip::listen(events, hearing, sets_heard, heard, arrived, stopping));
+    let told = feed.clone();
+    pipeline.source("gossip", |stopping| gossip::listen(events, hearing, sets_heard, heard, arrived, told, stopping));
+    let asked = judge.clone();
+    pipeline.source("questions", |stopping| gossip::questions(questions, asked, stopping));
     let (sent, resending) = (Sent::default(), transport.clone());
     let open_votes = sent.clone();
     pipeline.source("resend", |stopping| sent::resend(open_votes, resending, arrivals, stopping));
+    if let Some(heads) = heads.get(&network.target_chain) {
+        let reveal = Reveal {
+            sent: sent.clone(),
+            transport: transport.clone(),
+            rpc: target.rpc().clone(),
+            heads: heads.clone(),
+            attestation_center: contracts.attestation_center,
+            schedule: clock.schedule(),
+            sets: admitted.clone(),
+            own: signer.address(),
+            deadline: ContractDeadline::default(),
+        };
+        pipeline.source("reveal", |stopping| reveal::follow(reveal, stopping));
+    }
 
     let reads = ReadCache::new(chains.clone(), &config.reads);
     for (chain_id, heads) in heads.iter() {
@@ -197,6 +224,6 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
         },
     );
     pipeline.cpu(to_sign, Sign { key: consensus, journal, domain, board: board.clone(), cast })?;
-    pipeline.io(to_cast, Cast { transport, sent, board });
+    pipeline.io(to_cast, Cast { transport, sent, standby: feed, board });
     Ok(pipeline)
 }

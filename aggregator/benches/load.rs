@@ -119,11 +119,11 @@ async fn run() {
     );
     pipeline.cpu(to_verify, verification).expect("threads");
     pipeline.io(to_ask, asking(hand.clone()));
-    pipeline.actor(
+    pipeline.io(
         to_aggregate,
         Aggregate {
             governance,
-            claims: Claims::default(),
+            claims: Mutex::new(Claims::default()),
             ledger,
             ledger_check: readiness.check("ledger"),
             report,

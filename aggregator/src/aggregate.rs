@@ -3,13 +3,17 @@
 //! The threshold is applied again to the power as it is now: a member that was jailed since the check counts zero. A
 //! certificate all of whose operations are already being submitted in another batch (a fallback performer proposed them
 //! again) stays here: when the others are executed it is superseded, and when not, it expires.
+//!
+//! Batches of a slot come to their quorum together, and a certificate costs a sync of the disk: several are recorded at
+//! once, so that they share it.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use alloy::primitives::B256;
 use ditto_core::clock::SlotClock;
 use ditto_core::proposal::BatchId;
-use ditto_core::stage::{Actor, Deadline, Outbox, Outcome};
+use ditto_core::stage::{Deadline, Handler, Outbox, Outcome};
 use ditto_core::telemetry::Check;
 use ditto_core::verdict::Verdict;
 
@@ -44,7 +48,7 @@ pub struct Aggregate {
     /// Sets and rule.
     pub governance: Governance,
     /// Operations on their way.
-    pub claims: Claims,
+    pub claims: Mutex<Claims>,
     /// Where certificates are recorded.
     pub ledger: Ledger,
     /// Says whether the ledger takes them.
@@ -57,11 +61,11 @@ pub struct Aggregate {
     pub submit: Outbox<Order>,
 }
 
-impl Actor for Aggregate {
+impl Handler for Aggregate {
     type Item = Verified;
     const OUTCOMES: &'static [Outcome] = &["certified", "superseded", "insufficient", "repeated", "not_recorded"];
 
-    async fn handle(&mut self, verified: Verified, _deadline: Deadline) -> Outcome {
+    async fn handle(&self, verified: Verified, _deadline: Deadline) -> Outcome {
         let Verified { batch, part, verdicts, signers, signature } = verified;
         let accepted = self.governance.sets().get();
         let (Some(set), Some(rule)) = (accepted.set(batch.set_id()), self.governance.rule()) else {
@@ -92,7 +96,9 @@ impl Actor for Aggregate {
             batch = %certified.id(), slot = certified.batch.slot(), signers = certified.signers.len(), power,
             total = set.total_power, approved, tasks = certified.verdicts.0.len(), "batch certified"
         );
-        if !self.claims.claim(&certified, now_ms) {
+        // Entries are put in whole, so a panic elsewhere leaves nothing half-done.
+        let has_its_own = self.claims.lock().unwrap_or_else(PoisonError::into_inner).claim(&certified, now_ms);
+        if !has_its_own {
             return "superseded";
         }
         // Refused only when the next stage has ended; the ledger knows the certificate and the next start goes on with it.

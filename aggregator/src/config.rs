@@ -65,6 +65,23 @@ pub struct AggregatorConfig {
     pub evidence: EvidenceConfig,
 }
 
+/// How the pipeline works: the tables that whoever runs one sets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tuning {
+    /// Sizes of the stages.
+    pub stages: StagesConfig,
+    /// What is taken from peers.
+    pub collection: CollectionConfig,
+    /// When votes are checked.
+    pub verification: VerificationConfig,
+    /// How certificates are sent.
+    pub submission: SubmissionConfig,
+    /// The ledger.
+    pub ledger: LedgerConfig,
+    /// Proven faults of operators.
+    pub evidence: EvidenceConfig,
+}
+
 /// The `[standby]` table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -101,7 +118,7 @@ pub struct StagesConfig {
     pub verify: StageConfig,
     /// Questions to attesters; `workers` are gossiped at once.
     pub ask: StageConfig,
-    /// Checked groups.
+    /// Checked groups; `workers` are recorded at once, and share syncs of the disk.
     pub aggregate: StageConfig,
     /// Certificates; `workers` are prepared at once.
     pub submit: StageConfig,
@@ -119,7 +136,7 @@ impl Default for StagesConfig {
             collect: StageConfig::waiting(8_192, 1),
             verify: StageConfig::waiting(8_192, cores),
             ask: StageConfig::waiting(256, 4),
-            aggregate: StageConfig::waiting(256, 1),
+            aggregate: StageConfig::waiting(256, 32),
             submit: StageConfig::waiting(256, 8),
             confirm: StageConfig::waiting(256, 1),
             drain_ms: 10_000,
@@ -350,6 +367,13 @@ impl AggregatorConfig {
         Some((chain, chain.contracts.as_ref()?))
     }
 
+    /// The pipeline's tables.
+    #[must_use]
+    pub fn tuning(&self) -> Tuning {
+        let Self { stages, collection, verification, submission, ledger, evidence, .. } = *self;
+        Tuning { stages, collection, verification, submission, ledger, evidence }
+    }
+
     /// Where signatures are meant to be used. `None` only before the configuration was checked.
     #[must_use]
     pub fn domain(&self) -> Option<SigningDomain> {
@@ -417,13 +441,6 @@ fn check(loaded: &Loaded<AggregatorConfig>) -> Result<(), ConfigError> {
     let at_least_one = [
         ("collection.max_batches", config.collection.max_batches as u64),
         ("collection.max_proposals_per_performer", config.collection.max_proposals_per_performer as u64),
-        ("submission.max_fee_wei", config.submission.max_fee_wei),
-        ("submission.poll_ms", config.submission.poll_ms),
-        ("submission.max_attempts", u64::from(config.submission.max_attempts)),
-        ("submission.retry_ms", config.submission.retry_ms),
-        ("submission.stuck_ms", config.submission.stuck_ms),
-        ("submission.rebroadcast_ms", config.submission.rebroadcast_ms),
-        ("submission.max_head_age_seconds", config.submission.max_head_age_seconds),
         ("stages.drain_ms", config.stages.drain_ms),
     ];
     for (key, value) in at_least_one {
@@ -431,17 +448,39 @@ fn check(loaded: &Loaded<AggregatorConfig>) -> Result<(), ConfigError> {
             return Err(loaded.refuse(key, "zero; give at least 1"));
         }
     }
-    if config.submission.fee_bump_percent < 10 {
-        return Err(loaded
-            .refuse("submission.fee_bump_percent", "nodes refuse a replacement that pays less than 10 percent more"));
-    }
-    if config.submission.min_priority_fee_wei > config.submission.max_fee_wei {
-        return Err(loaded.refuse("submission.min_priority_fee_wei", "more than submission.max_fee_wei; lower it"));
-    }
-    Ok(())
+    config.submission.check().map_err(|(key, cause)| loaded.refuse(key, cause))
 }
 
 impl SubmissionConfig {
+    /// Refuses what reads well and cannot be meant: names the key and says why.
+    ///
+    /// # Errors
+    /// The first such value.
+    pub fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let at_least_one = [
+            ("submission.max_fee_wei", self.max_fee_wei),
+            ("submission.poll_ms", self.poll_ms),
+            ("submission.max_attempts", u64::from(self.max_attempts)),
+            ("submission.retry_ms", self.retry_ms),
+            ("submission.stuck_ms", self.stuck_ms),
+            ("submission.rebroadcast_ms", self.rebroadcast_ms),
+            ("submission.max_head_age_seconds", self.max_head_age_seconds),
+        ];
+        if let Some((key, _)) = at_least_one.iter().find(|(_, value)| *value == 0) {
+            return Err((key, "zero; give at least 1"));
+        }
+        if self.fee_bump_percent < 10 {
+            return Err((
+                "submission.fee_bump_percent",
+                "nodes refuse a replacement that pays less than 10 percent more",
+            ));
+        }
+        if self.min_priority_fee_wei > self.max_fee_wei {
+            return Err(("submission.min_priority_fee_wei", "more than submission.max_fee_wei; lower it"));
+        }
+        Ok(())
+    }
+
     pub(crate) fn poll(&self) -> Duration {
         Duration::from_millis(self.poll_ms)
     }

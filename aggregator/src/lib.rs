@@ -3,7 +3,8 @@
 //! Begin with [`pipeline`]: it reads like the diagram, and each stage is the module of its name: [`collect`], [`verify`],
 //! [`aggregate`], [`submit`], [`confirm`]. Between them travel a [`batch::Batch`] and what was found out about it. Around
 //! them are what the chain says of operators and quorum ([`governance`]), the durable [`ledger`] of what became of every
-//! proposed task, and what is shown of it ([`report`]). [`node`] puts it all together.
+//! proposed task, and what is shown of it ([`report`]). [`service`] puts it together on a network that is there, [`node`]
+//! is the whole program.
 //!
 //! What it promises: only votes that were checked count; what is submitted is exactly what was checked; nothing is sent
 //! that is not on the disk; and every task that was recorded as proposed ends once, known after any crash.
@@ -22,6 +23,7 @@ pub mod ledger;
 pub mod node;
 pub mod pipeline;
 pub mod report;
+pub mod service;
 pub mod status;
 pub mod submit;
 pub mod verify;

@@ -1,5 +1,6 @@
 //! A whole aggregator: what surrounds the pipeline is started, watched, and ended in the reverse order.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,19 +9,15 @@ use ditto_core::admission::{AcceptedSets, SetAdmission, SubmitterIdentity};
 use ditto_core::chain::{ContractsConfig, Heads, Rpc, RpcConfigError};
 use ditto_core::clock::{SlotClock, SystemClock};
 use ditto_core::p2p::{self, KeyFileError, Network, P2pError};
-use ditto_core::stage::PoolError;
 use ditto_core::telemetry::{self, Check, Metrics, Readiness, Serving, TelemetryError, supervisor};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::AggregatorConfig;
-use crate::evidence;
-use crate::governance::{self, Following, Governance};
-use crate::ledger::{self, Ledger, LedgerError};
-use crate::pipeline::{self, Surroundings};
-use crate::report::Report;
+use crate::governance::Governance;
+use crate::service::{Checks, Means, Service, ServiceError};
 use crate::status::Vitals;
-use crate::submit::Account;
+use crate::submit::RightOfWay;
 
 /// Events of the p2p service that may wait for the first stage; its own limits bound what each peer adds.
 const EVENTS: usize = 16_384;
@@ -34,9 +31,14 @@ pub enum StartError {
     /// The chain's endpoints.
     #[error(transparent)]
     Rpc(#[from] RpcConfigError),
-    /// The ledger.
-    #[error("the ledger (in `state_dir`): {0}")]
-    Ledger(#[from] LedgerError),
+    /// The directory.
+    #[error("`state_dir`: cannot make {path}: {cause}")]
+    StateDir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
     /// The libp2p key.
     #[error("the p2p key (in `state_dir`): {0}")]
     KeyFile(#[from] KeyFileError),
@@ -46,12 +48,9 @@ pub enum StartError {
     /// Telemetry.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
-    /// The evidence directory.
+    /// The ledger, the evidence, threads.
     #[error(transparent)]
-    Evidence(#[from] evidence::StoreError),
-    /// Threads.
-    #[error(transparent)]
-    Pool(#[from] PoolError),
+    Service(#[from] ServiceError),
 }
 
 /// Runs an aggregator until `stop`, and drains it. `true`: nothing was left behind.
@@ -69,17 +68,9 @@ pub async fn run(
     };
     let (chain, contracts): (_, ContractsConfig) = (chain.clone(), *contracts);
     let clock = SlotClock::new(config.network.schedule(), Arc::new(SystemClock));
-    let report = Report::new(clock.schedule());
     let readiness = Readiness::new();
     let (ledger_check, p2p_check) = (readiness.check("ledger"), readiness.check("p2p"));
     let (chain_check, set_check) = (readiness.check("target_chain"), readiness.check("operator_set"));
-
-    let identity = ledger::identity(&config.network.name, &domain, signer.address());
-    let now = clock.current().unwrap_or_default();
-    let ledger = Ledger::open(&config.state_dir, &identity, domain, &config.ledger, now)?;
-    let unfinished = ledger.unfinished()?;
-    ledger_check.ready();
-    let evidence = evidence::Store::open(&config.state_dir, config.evidence)?;
 
     let rpc = Arc::new(Rpc::new(config.network.target_chain, &chain)?);
     // What surrounds the pipeline ends after it: it is told by tokens of its own.
@@ -89,9 +80,11 @@ pub async fn run(
     let sets = AcceptedSets::new();
     let governance = Governance::new(sets.clone());
     let admission = Arc::new(SetAdmission::new(sets, config.network.aggregator).among(config.p2p.whitelist.clone()));
+    std::fs::create_dir_all(&config.state_dir)
+        .map_err(|cause| StartError::StateDir { path: config.state_dir.clone(), cause })?;
     let keypair = p2p::load_or_create(&config.state_dir)?;
     let (to_events, events) = mpsc::channel(EVENTS);
-    let (network, service) = p2p::spawn(
+    let (network, p2p_service) = p2p::spawn(
         config.p2p.clone(),
         &config.network.realm(&chain),
         config.network.target_chain,
@@ -102,31 +95,31 @@ pub async fn run(
         peers.clone(),
     )?;
     let listening = tokio::spawn(watch_listening(network.clone(), p2p_check, around.clone()));
-
-    // Nonces of transactions that may still be mined are not used again.
-    let open = unfinished.iter().filter_map(|left| left.submission.as_ref());
-    let open = open.filter(|submission| submission.is_in_flight()).map(|submission| submission.nonce);
-    let account = Arc::new(Account::new(signer.clone(), config.network.target_chain, open));
-    let following = tokio::spawn(governance::follow(
-        Following {
-            rpc: rpc.clone(),
-            heads: heads.clone(),
-            contracts,
-            set_settles_blocks: config.network.set_settles_blocks,
-            task_definition: config.network.task_definition,
-            network: network.clone(),
-            chain_check,
-            set_check,
-        },
-        governance.clone(),
-        around.clone(),
-    ));
+    let right_of_way = if config.standby.rank == 0 { RightOfWay::Named } else { RightOfWay::Standby(config.standby) };
+    let Service { pipeline, following, ledger, report, account } = Service::start(Means {
+        network: config.network.clone(),
+        contracts,
+        domain,
+        clock: clock.clone(),
+        tuning: config.tuning(),
+        directory: &config.state_dir,
+        rpc,
+        heads: heads.clone(),
+        governance: governance.clone(),
+        signer,
+        right_of_way,
+        peers: network.clone(),
+        transport: Arc::new(network.clone()),
+        events,
+        checks: Checks { ledger: ledger_check, chain: chain_check, set: set_check },
+        stop: around.clone(),
+    })?;
 
     let telemetry_config = config.telemetry.clone();
     let shown = Vitals {
         rules: config.network.clone(),
         network_id: config.network.id(&chain),
-        submitter: account.address(),
+        submitter: account,
         readiness: readiness.clone(),
         clock: clock.clone(),
         governance: governance.clone(),
@@ -136,24 +129,6 @@ pub async fn run(
         report: report.clone(),
         started: Instant::now(),
     };
-    let pipeline = pipeline::start(Surroundings {
-        config,
-        contracts,
-        domain,
-        clock: clock.clone(),
-        governance: governance.clone(),
-        rpc,
-        heads: heads.clone(),
-        network: network.clone(),
-        events,
-        account,
-        signer,
-        evidence,
-        ledger: ledger.clone(),
-        unfinished,
-        ledger_check,
-        report: report.clone(),
-    })?;
     let status = shown.answers(pipeline.depths());
     let serving = telemetry::serve(&telemetry_config, metrics, readiness.clone(), status).await?;
     supervisor::up(readiness, around.clone());
@@ -166,7 +141,7 @@ pub async fn run(
     let drained = pipeline.shutdown().await;
     peers.cancel();
     around.cancel();
-    for task in [service, following, listening] {
+    for task in [p2p_service, following, listening] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a task ended badly");
         }

@@ -19,36 +19,39 @@
 //! transactions are looked for.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use alloy::signers::local::PrivateKeySigner;
 use ditto_core::chain::{ContractsConfig, Heads, Rpc};
 use ditto_core::clock::SlotClock;
 use ditto_core::consent::SigningDomain;
-use ditto_core::p2p::{Event, Network, Transport};
+use ditto_core::network::NetworkConfig;
+use ditto_core::p2p::{Event, Transport};
 use ditto_core::stage::{Deadline, Pipeline, PoolError};
 use ditto_core::telemetry::Check;
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::mpsc;
 
 use crate::aggregate::{Aggregate, Claims};
 use crate::ask::Ask;
 use crate::bans::Bans;
 use crate::batch::PartId;
 use crate::collect::{self, Asked, Collect, Screening};
-use crate::config::AggregatorConfig;
+use crate::config::Tuning;
 use crate::confirm::{Confirm, Watched};
 use crate::evidence::Store as Evidence;
 use crate::governance::Governance;
 use crate::ledger::{Ledger, Unfinished};
 use crate::report::Report;
-use crate::submit::{Account, InFlight, Order, Stage, Submit, Watch};
+use crate::submit::{Account, ContractDeadline, InFlight, Order, RightOfWay, Stage, Submit, Watch};
 use crate::verify::{self, Gathering, Verify};
 
 /// What surrounds the pipeline.
 pub struct Surroundings {
-    /// The configuration.
-    pub config: AggregatorConfig,
+    /// The network's rules.
+    pub network: NetworkConfig,
+    /// Sizes, limits, times.
+    pub tuning: Tuning,
     /// The target chain's contracts.
     pub contracts: ContractsConfig,
     /// What is signed.
@@ -61,14 +64,16 @@ pub struct Surroundings {
     pub rpc: Arc<Rpc>,
     /// Its heads.
     pub heads: Heads,
-    /// The peers.
-    pub network: Network,
+    /// The way to the peers.
+    pub transport: Arc<dyn Transport>,
     /// What they send.
     pub events: mpsc::Receiver<Event>,
     /// Who pays.
     pub account: Arc<Account>,
     /// The submitter's key: what is asked of attesters is signed with it.
     pub signer: PrivateKeySigner,
+    /// When it may submit.
+    pub right_of_way: RightOfWay,
     /// Proven faults.
     pub evidence: Evidence,
     /// The ledger.
@@ -86,10 +91,10 @@ pub struct Surroundings {
 /// # Errors
 /// When the operating system refuses threads.
 pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
-    let Surroundings { config, contracts, domain, clock, governance, rpc, heads, .. } = around;
-    let Surroundings { signer, evidence, .. } = around;
-    let Surroundings { network, events, account, ledger, unfinished, ledger_check, report, .. } = around;
-    let stages = config.stages;
+    let Surroundings { network, tuning, contracts, domain, clock, governance, rpc, heads, .. } = around;
+    let Surroundings { signer, right_of_way, evidence, transport, events, .. } = around;
+    let Surroundings { account, ledger, unfinished, ledger_check, report, .. } = around;
+    let stages = tuning.stages;
     let mut pipeline = Pipeline::new("aggregator", Duration::from_millis(stages.drain_ms));
 
     let (collect, to_collect) = pipeline.queue("collect", &stages.collect);
@@ -99,9 +104,9 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
     let (submit, to_submit) = pipeline.queue("submit", &stages.submit);
     let (confirm, to_confirm) = pipeline.queue("confirm", &stages.confirm);
 
-    let bans = Bans::new(config.verification);
+    let bans = Bans::new(tuning.verification);
     let (gathering, asked) = (Gathering::default(), Asked::default());
-    let mut screening = Screening::new(config.collection, bans.clone(), asked.clone());
+    let mut screening = Screening::new(tuning.collection, bans.clone(), asked.clone());
     let mut claims = Claims::default();
     for left in unfinished.iter().filter(|left| left.certified.is_none()) {
         screening.open(left.batch.clone());
@@ -119,7 +124,7 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
 
     pipeline.source("peers", |stop| collect::listen(events, collect, stop));
     pipeline.source("unfinished", {
-        let (submit, confirm, attempts) = (submit.clone(), confirm.clone(), config.submission.max_attempts);
+        let (submit, confirm, attempts) = (submit.clone(), confirm.clone(), tuning.submission.max_attempts);
         move |stop| async move {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -130,15 +135,15 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
     pipeline.source("group_timer", {
         let (gathering, clock, verify) = (gathering.clone(), clock.clone(), verify.clone());
         let governance = governance.clone();
-        move |stop| verify::timer(gathering, config.verification, governance, clock, verify, stop)
+        move |stop| verify::timer(gathering, tuning.verification, governance, clock, verify, stop)
     });
 
     pipeline.actor(
         to_collect,
         Collect {
-            network: config.network.clone(),
+            network,
             domain,
-            config: config.collection,
+            config: tuning.collection,
             governance: governance.clone(),
             heads: heads.clone(),
             clock: clock.clone(),
@@ -151,14 +156,13 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
             sweep_at: Instant::now(),
         },
     );
-    let transport: Arc<dyn Transport> = Arc::new(network);
     pipeline.cpu(
         to_verify,
         Verify {
-            gathering,
+            gathering: gathering.clone(),
             governance: governance.clone(),
             domain,
-            config: config.verification,
+            config: tuning.verification,
             bans,
             transport: transport.clone(),
             clock: clock.clone(),
@@ -170,11 +174,11 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
     )?;
     pipeline.io(to_ask, Ask { domain, signer, transport, clock: clock.clone() });
     let again = submit.feedback();
-    pipeline.actor(
+    pipeline.io(
         to_aggregate,
         Aggregate {
-            governance,
-            claims,
+            governance: governance.clone(),
+            claims: Mutex::new(claims),
             ledger: ledger.clone(),
             ledger_check: ledger_check.clone(),
             report: report.clone(),
@@ -189,9 +193,9 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
             heads: heads.clone(),
             attestation_center: contracts.attestation_center,
             account: account.clone(),
-            config: config.submission,
-            standby: config.standby,
-            deadline: OnceCell::new(),
+            config: tuning.submission,
+            right_of_way,
+            deadline: ContractDeadline::default(),
             ledger: ledger.clone(),
             clock: clock.clone(),
             confirm,
@@ -205,12 +209,14 @@ pub fn start(around: Surroundings) -> Result<Pipeline, PoolError> {
             contracts,
             domain,
             account,
-            config: config.submission,
+            config: tuning.submission,
             ledger,
             ledger_check,
             report,
             clock,
             submit: again,
+            gathering,
+            governance,
             watched: Watched::default(),
         },
     );

@@ -16,9 +16,10 @@ pub struct Audit {
     pub tasks: BTreeMap<String, u64>,
     /// Operations that its ledger says were executed in two of its batches.
     pub decided_twice: u64,
-    /// Submissions that the standby had mined, where one ran.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub taken_over: Option<u64>,
+    /// Submissions that others had mined: the standby, where one ran, and operators.
+    pub taken_over: u64,
+    /// By whom.
+    pub taken_over_by: BTreeMap<String, u64>,
 }
 
 #[derive(Deserialize)]
@@ -48,5 +49,5 @@ pub fn read(program: &Path, config: &Path, kills: u64) -> anyhow::Result<Audit> 
         *tasks.entry(line.state).or_default() += 1;
     }
     let decided_twice = executed.values().filter(|times| **times > 1).count() as u64;
-    Ok(Audit { kills, tasks, decided_twice, taken_over: None })
+    Ok(Audit { kills, tasks, decided_twice, taken_over: 0, taken_over_by: BTreeMap::new() })
 }

@@ -18,6 +18,7 @@ use crate::keys;
 use crate::options::Options;
 use crate::process::Children;
 use crate::setup::Network;
+use crate::setup::operators::Conduct;
 
 /// The aggregator's name among the children, and of its files.
 pub const AGGREGATOR: &str = "aggregator";
@@ -60,6 +61,8 @@ struct NodeConfig {
     keys: BTreeMap<&'static str, SecretSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
     standby: Option<StandbyTable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submission: Option<SubmissionTable>,
     network: NetworkConfig,
     p2p: P2pConfig,
     telemetry: TelemetryConfig,
@@ -67,12 +70,25 @@ struct NodeConfig {
     chains: BTreeMap<String, ChainConfig>,
 }
 
-/// An aggregator's `[standby]` table.
-#[derive(Serialize)]
-struct StandbyTable {
-    rank: u64,
-    step_seconds: u64,
+/// A node's `[standby]` table.
+#[derive(Clone, Copy, Serialize)]
+#[serde(untagged)]
+enum StandbyTable {
+    /// An aggregator's.
+    Process { rank: u64, step_seconds: u64 },
+    /// An operator's.
+    Operator { enabled: bool, step_seconds: u64 },
 }
+
+/// An aggregator's `[submission]` table.
+#[derive(Clone, Copy, Serialize)]
+struct SubmissionTable {
+    max_fee_wei: u64,
+    min_priority_fee_wei: u64,
+}
+
+/// The chain makes a block every second.
+const STEP_SECONDS: u64 = 1;
 
 /// Writes the configurations and starts the aggregator, then the operators.
 ///
@@ -81,14 +97,16 @@ struct StandbyTable {
 pub fn start(children: &mut Children, options: &Options, dir: &Path, network: &Network) -> anyhow::Result<Nodes> {
     let bin_dir = bin_dir(options)?;
     let bootstrap = free_port()?;
-    let written = Writer { dir, network, bootstrap };
+    let written = Writer { dir, network, bootstrap, mute: options.mute_aggregator };
 
-    let aggregator = written.write(AGGREGATOR, bootstrap, &[("submitter", network.submitter.to_bytes().0)])?;
-    start_one(children, &bin_dir, "ditto-aggregator", dir, &aggregator)?;
+    let aggregator = written.write(AGGREGATOR, bootstrap, None, &[("submitter", network.submitter.to_bytes().0)])?;
+    start_one(children, &bin_dir, "ditto-aggregator", dir, &aggregator, &[])?;
     let standby = match network.operators.first().filter(|_| options.standby) {
         Some(operator) => {
-            let node = written.write(STANDBY, free_port()?, &[("submitter", operator.signer.to_bytes().0)])?;
-            start_one(children, &bin_dir, "ditto-aggregator", dir, &node)?;
+            let keys = [("submitter", operator.signer.to_bytes().0)];
+            let table = StandbyTable::Process { rank: 1, step_seconds: STEP_SECONDS };
+            let node = written.write(STANDBY, free_port()?, Some(table), &keys)?;
+            start_one(children, &bin_dir, "ditto-aggregator", dir, &node, &[])?;
             Some(node)
         }
         None => None,
@@ -97,7 +115,11 @@ pub fn start(children: &mut Children, options: &Options, dir: &Path, network: &N
     let mut operators = Vec::with_capacity(network.operators.len());
     for operator in &network.operators {
         let keys = [("consensus", operator.consensus.to_bytes()), ("signer", operator.signer.to_bytes().0)];
-        let node = Node { byzantine: operator.byzantine, ..written.write(&operator.name(), free_port()?, &keys)? };
+        // Two processes must not submit with one key.
+        let enabled = standby.is_none() || operator.index != 0;
+        let table = StandbyTable::Operator { enabled, step_seconds: STEP_SECONDS };
+        let node = written.write(&operator.name(), free_port()?, Some(table), &keys)?;
+        let node = Node { byzantine: operator.conduct != Conduct::Honest, ..node };
         let config = dir.join(format!("{}.toml", node.name));
         let made = std::process::Command::new(bin_dir.join("ditto-operator"))
             .args(["journal", "--config"])
@@ -108,8 +130,12 @@ pub fn start(children: &mut Children, options: &Options, dir: &Path, network: &N
         if !made.status.success() {
             bail!("no journal for {}: {}", node.name, String::from_utf8_lossy(&made.stderr));
         }
-        let binary = if operator.byzantine { "ditto-byzantine" } else { "ditto-operator" };
-        start_one(children, &bin_dir, binary, dir, &node)?;
+        let (binary, more) = match operator.conduct {
+            Conduct::Honest => ("ditto-operator", vec![]),
+            Conduct::Lying => ("ditto-byzantine", vec![]),
+            Conduct::Dissenting(remainder) => ("ditto-byzantine", vec!["--dissent".to_owned(), remainder.to_string()]),
+        };
+        start_one(children, &bin_dir, binary, dir, &node, &more)?;
         operators.push(node);
     }
     Ok(Nodes { aggregator, standby, operators })
@@ -129,13 +155,22 @@ pub fn bin_dir(options: &Options) -> anyhow::Result<PathBuf> {
     }
 }
 
-fn start_one(children: &mut Children, bin_dir: &Path, binary: &str, dir: &Path, node: &Node) -> anyhow::Result<()> {
+fn start_one(
+    children: &mut Children,
+    bin_dir: &Path,
+    binary: &str,
+    dir: &Path,
+    node: &Node,
+    more: &[String],
+) -> anyhow::Result<()> {
     let program = bin_dir.join(binary);
     if !program.is_file() {
         bail!("{} is missing: build it (cargo build --bins), or say where it is with --bin-dir", program.display());
     }
     let config = dir.join(format!("{}.toml", node.name)).display().to_string();
-    children.start(&node.name, &program, &["run", "--config", &config], &dir.join(format!("{}.log", node.name)))
+    let mut args = vec!["run", "--config", &config];
+    args.extend(more.iter().map(String::as_str));
+    children.start(&node.name, &program, &args, &dir.join(format!("{}.log", node.name)))
 }
 
 /// Writes what nodes read.
@@ -143,10 +178,17 @@ struct Writer<'a> {
     dir: &'a Path,
     network: &'a Network,
     bootstrap: u16,
+    mute: bool,
 }
 
 impl Writer<'_> {
-    fn write(&self, name: &str, p2p: u16, secrets: &[(&'static str, [u8; 32])]) -> anyhow::Result<Node> {
+    fn write(
+        &self,
+        name: &str,
+        p2p: u16,
+        standby: Option<StandbyTable>,
+        secrets: &[(&'static str, [u8; 32])],
+    ) -> anyhow::Result<Node> {
         let state_dir = self.dir.join(name);
         std::fs::create_dir_all(&state_dir).with_context(|| format!("cannot make {}", state_dir.display()))?;
         let mut keys = BTreeMap::new();
@@ -158,11 +200,13 @@ impl Writer<'_> {
         let http = free_port()?;
         let address = |port| format!("/ip4/127.0.0.1/tcp/{port}").parse().context("not an address");
         let bootstrap = if p2p == self.bootstrap { Vec::new() } else { vec![address(self.bootstrap)?] };
-        let standby = (name == STANDBY).then_some(StandbyTable { rank: 1, step_seconds: 1 });
         let config = NodeConfig {
             state_dir,
             keys,
             standby,
+            // Less than any block asks for, so that certificates wait for ever.
+            submission: (self.mute && name == AGGREGATOR)
+                .then_some(SubmissionTable { max_fee_wei: 1, min_priority_fee_wei: 1 }),
             network: self.network.config.clone(),
             p2p: P2pConfig {
                 listen: vec![address(p2p)?],

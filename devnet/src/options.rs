@@ -50,15 +50,24 @@ pub struct Options {
     /// Kills the aggregator (SIGKILL) this often during the counted slots, and starts it again a moment later.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub kill_aggregator: u64,
-    /// Starts a second aggregator that stands by, with the delegated signer's key of the first operator.
+    /// Starts a second aggregator that stands by, with the delegated signer's key of the first operator. Without it only the
+    /// operators step in for the aggregator.
     #[arg(long)]
     pub standby: bool,
-    /// Kills the aggregator when this counted slot begins, from 0, and does not start it again.
-    #[arg(long, value_name = "SLOT", requires = "standby")]
+    /// Kills the aggregator when this counted slot begins, from 0, and does not start it again: from then on a standby, or the
+    /// operators, submit.
+    #[arg(long, value_name = "SLOT")]
     pub lose_aggregator_at: Option<u64>,
     /// Starts this many of the operators from `ditto-byzantine`, which lies, withholds and equivocates.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub byzantine: u64,
+    /// Starts this many more from `ditto-byzantine` that reject every third workflow's operations, each another third, and
+    /// are honest otherwise: the votes on a batch disagree, and it has to be decided in parts.
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=3))]
+    pub dissenting: u64,
+    /// Has the aggregator take votes and submit nothing, for it may pay no fees: the operators have to.
+    #[arg(long)]
+    pub mute_aggregator: bool,
     /// Publishes one more workflow, which loops for ever and throws by turns. It is not counted among the due.
     #[arg(long)]
     pub hostile_workflow: bool,

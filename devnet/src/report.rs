@@ -28,6 +28,10 @@ pub struct Report {
     pub operators: u64,
     /// Of these, misbehaving ones.
     pub byzantine: u64,
+    /// And those that disagree about some operations.
+    pub dissenting: u64,
+    /// How often attesters were asked to vote on a batch in parts, by whoever collected votes.
+    pub splits: u64,
     /// Honest workflows.
     pub workflows: u64,
     /// Occurrences that had to execute, computed by the devnet from triggers and slot times.
@@ -158,6 +162,12 @@ impl Report {
             slot_seconds: options.slot_seconds,
             operators: options.operators,
             byzantine: options.byzantine,
+            dissenting: options.dissenting,
+            splits: nodes
+                .all()
+                .filter_map(|node| scraper.of(&node.name))
+                .map(|heard| heard.metrics.total("ditto_aggregator_splits_total"))
+                .sum(),
             workflows: options.workflows,
             due_expected,
             by_trigger: ledger

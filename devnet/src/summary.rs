@@ -71,7 +71,7 @@ pub fn table(report: &Report) -> String {
         table.row("performed by", performer, &format!("stepped in, as rank {rank}"));
     }
     if let Some(audit) = &report.aggregator {
-        table.section("The aggregator that was killed");
+        table.section("The aggregator that failed");
         table.row("killed", audit.kills, "times, without warning, while the network went on");
         for (state, tasks) in &audit.tasks {
             table.row(state, tasks, "tasks in its ledger");
@@ -81,9 +81,9 @@ pub fn table(report: &Report) -> String {
             audit.decided_twice,
             "must be 0: operations that two batches of its ledger executed",
         );
-        if let Some(taken) = audit.taken_over {
-            table.row("taken over", taken, "submissions that the standby made");
-        }
+        let by: Vec<_> = audit.taken_over_by.iter().map(|(name, mined)| format!("{name} {mined}")).collect();
+        let by = if by.is_empty() { "nobody had to".to_owned() } else { by.join(", ") };
+        table.row("taken over", audit.taken_over, &format!("submissions that others had mined: {by}"));
     }
     let verdict = if report.ok {
         "Every due occurrence was executed on the chain exactly once."

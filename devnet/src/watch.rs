@@ -255,7 +255,8 @@ impl<'a> Watch<'a> {
     /// # Errors
     /// When it does not open.
     pub fn audit(&mut self, children: &mut Children, bin_dir: &Path, dir: &Path) -> anyhow::Result<Option<Audit>> {
-        if self.options.kill_aggregator == 0 && self.options.lose_aggregator_at.is_none() {
+        let Options { kill_aggregator, lose_aggregator_at, mute_aggregator, .. } = self.options;
+        if *kill_aggregator == 0 && lose_aggregator_at.is_none() && !mute_aggregator {
             return Ok(None);
         }
         children.kill(AGGREGATOR);
@@ -263,11 +264,15 @@ impl<'a> Watch<'a> {
         self.deaths.gone = true;
         let config = dir.join(format!("{AGGREGATOR}.toml"));
         let mut audit = audit::read(&bin_dir.join("ditto-aggregator"), &config, self.deaths.kills)?;
-        audit.taken_over = self.nodes.standby.as_ref().map(|standby| {
-            let heard = self.scraper.of(&standby.name);
+        for node in self.nodes.standby.iter().chain(&self.nodes.operators) {
+            let heard = self.scraper.of(&node.name);
             let outcomes = heard.map(|h| h.metrics.by_label("ditto_aggregator_submissions_total", "outcome"));
-            outcomes.and_then(|outcomes| outcomes.get("mined").copied()).unwrap_or_default()
-        });
+            let mined = outcomes.and_then(|outcomes| outcomes.get("mined").copied()).unwrap_or_default();
+            if mined > 0 {
+                audit.taken_over_by.insert(node.name.clone(), mined);
+                audit.taken_over += mined;
+            }
+        }
         Ok(Some(audit))
     }
 

@@ -2,15 +2,22 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::HashSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
 /// Runs a devnet of short slots; gives whether it was content, its report and what it printed.
 fn run(name: &str, arguments: &[&str]) -> (bool, Value, String) {
-    let dir = tempfile::Builder::new().prefix(&format!("ditto-{name}-")).tempdir().unwrap();
+    let (ok, report, printed, _directory) = run_and_keep(name, arguments);
+    (ok, report, printed)
+}
+
+/// The same, with the directory of its nodes' configurations and states.
+fn run_and_keep(name: &str, arguments: &[&str]) -> (bool, Value, String, tempfile::TempDir) {
+    let mut dir = tempfile::Builder::new().prefix(&format!("ditto-{name}-")).tempdir().unwrap();
     let report = dir.path().join("report.json");
     let devnet = PathBuf::from(env!("CARGO_BIN_EXE_ditto-devnet"));
     for sibling in ["ditto-operator", "ditto-aggregator", "ditto-byzantine"] {
@@ -35,9 +42,10 @@ fn run(name: &str, arguments: &[&str]) -> (bool, Value, String) {
         panic!("no report; see {}", kept.display());
     };
     if !output.status.success() {
-        println!("logs: {}", dir.keep().display());
+        println!("logs: {}", dir.path().display());
+        dir.disable_cleanup(true);
     }
-    (output.status.success(), report, printed)
+    (output.status.success(), report, printed, dir)
 }
 
 /// scripts/monitoring.sh runs these tests under Prometheus, and says where to name the nodes. (What begins with `DITTO_` is
@@ -61,6 +69,23 @@ fn assert_served(ok: bool, report: &Value) {
     assert!(ok, "all is well in the report, yet the devnet says no");
 }
 
+/// The aggregator has evidence of a fault, against one operator only, and its own command finds every proof good.
+fn assert_the_liar_is_proven(directory: &Path) {
+    let aggregator = PathBuf::from(env!("CARGO_BIN_EXE_ditto-devnet")).with_file_name("ditto-aggregator");
+    let listed = Command::new(aggregator)
+        .args(["evidence", "--json", "--config"])
+        .arg(directory.join("network/aggregator.toml"))
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let lines: Vec<Value> =
+        String::from_utf8_lossy(&listed.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(!lines.is_empty(), "it voted both ways in every slot");
+    assert!(lines.iter().all(|line| line["proof"] == "good"), "{lines:#?}");
+    let accused: HashSet<&str> = lines.iter().filter_map(|line| line["evidence"]["operator"].as_str()).collect();
+    assert_eq!(accused.len(), 1, "the liar, and nobody else: {accused:?}");
+}
+
 #[test]
 #[ignore = "a whole network: run it by `make e2e`, which builds the binaries first"]
 fn every_due_occurrence_executes_exactly_once() {
@@ -80,35 +105,56 @@ fn every_due_occurrence_executes_exactly_once() {
 
 #[test]
 #[ignore = "a whole network: run it by `make e2e`, which builds the binaries first"]
-fn a_slot_whose_elected_operator_is_killed_is_served() {
-    let (ok, report, printed) = run("killed", &["--slots", "5", "--workflows", "8", "--kill-elected-at", "1"]);
+fn a_slot_whose_elected_operator_is_killed_is_served_although_the_aggregator_submits_nothing() {
+    // And the aggregator takes votes and submits nothing: what it has is shown to everybody when it is late.
+    let arguments = ["--slots", "5", "--workflows", "8", "--kill-elected-at", "1", "--mute-aggregator"];
+    let (ok, report, printed) = run("killed", &arguments);
     assert!(printed.contains("is killed: it is elected for slot"));
     assert_served(ok, &report);
     let killed = &report["killed"];
     assert_ne!(killed["performed_by"], killed["operator"]);
     assert!(killed["rank"].as_u64().unwrap() >= 1, "a fallback performed: {killed}");
+    let audit = &report["aggregator"];
+    assert!(number(audit, "taken_over") > 0, "nobody else could submit: {audit:#}");
+    assert!(audit["tasks"]["certified"].is_u64() || audit["tasks"]["executed"].is_u64(), "it had the votes: {audit:#}");
 }
 
 #[test]
 #[ignore = "a whole network: run it by `make e2e`, which builds the binaries first"]
-fn an_aggregator_that_is_killed_again_and_again_and_then_for_good_loses_nothing() {
-    let arguments =
-        ["--slots", "8", "--workflows", "6", "--standby", "--kill-aggregator", "5", "--lose-aggregator-at", "6"];
+fn an_aggregator_that_is_killed_again_and_again_and_then_for_good_loses_nothing_in_a_network_that_disagrees() {
+    // No process stands by: when the aggregator is gone, the operators submit. Two of four disagree, each about another
+    // third of the workflows, so that every batch has to be decided in parts, whoever collects the votes.
+    let arguments = [
+        "--slots",
+        "8",
+        "--workflows",
+        "6",
+        "--dissenting",
+        "2",
+        "--kill-aggregator",
+        "5",
+        "--lose-aggregator-at",
+        "6",
+    ];
     let (ok, report, printed) = run("aggregator", &arguments);
     assert!(printed.contains("the aggregator is killed, and started again"));
     assert_served(ok, &report);
     let audit = &report["aggregator"];
     assert_eq!(number(audit, "kills"), 6, "{audit:#}");
     assert_eq!(number(audit, "decided_twice"), 0);
-    assert!(number(audit, "taken_over") > 0, "the standby submitted: {audit:#}");
+    assert!(number(audit, "taken_over") > 0, "operators submitted: {audit:#}");
+    assert!(number(&report, "splits") > 0);
+    let by = audit["taken_over_by"].as_object().unwrap();
+    assert!(by.keys().all(|name| name.starts_with("operator-")), "{audit:#}");
 }
 
 #[test]
 #[ignore = "a whole network: run it by `make e2e`, which builds the binaries first"]
 fn a_lying_operator_and_a_hostile_workflow_harm_nobody() {
     let arguments = ["--slots", "6", "--workflows", "8", "--byzantine", "1", "--hostile-workflow"];
-    let (ok, report, _) = run("byzantine", &arguments);
+    let (ok, report, _, directory) = run_and_keep("byzantine", &arguments);
     assert_served(ok, &report);
+    assert_the_liar_is_proven(directory.path());
     assert_eq!(number(&report["hostile"], "due"), 6);
     // It ran, it failed, and every time in one of the two ways it was written for.
     let outcomes = report["hostile"]["outcomes"].as_object().unwrap();

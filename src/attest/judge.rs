@@ -22,10 +22,11 @@ use ditto_core::verdict::VerdictVector;
 use ditto_core::wire::Split;
 
 use super::cast::missed;
-use super::parts::Voted;
+use super::parts::{AGGREGATOR, Voted};
 use super::{Item, compare};
 use crate::build::Finding;
 use crate::slot::{Note, SlotContext};
+use crate::standby::FIRST;
 
 /// Slots kept open: the current one, the ones whose votes may still come, and one that others see earlier than we do.
 const SLOTS: usize = 8;
@@ -86,8 +87,8 @@ pub struct OpenSlot {
     unplanned: Vec<(ProposedBatch, BatchId, Option<MessageToken>)>,
     waiting: Vec<(ProposedBatch, BatchId)>,
     voted: HashMap<BatchId, Voted>,
-    /// Requests about batches that are not judged yet.
-    asked: Vec<Split>,
+    /// Requests about batches that are not judged yet, and who asks.
+    asked: Vec<(Split, usize)>,
     /// By performer: its proposals, and the batches of each that were taken.
     heard: HashMap<Address, HashMap<B256, HashSet<u16>>>,
 }
@@ -110,9 +111,9 @@ impl OpenSlot {
 
 impl OpenSlot {
     /// What of a request this operator signs.
-    fn parts(&mut self, split: &Split) -> Vec<Judged> {
+    fn parts(&mut self, split: &Split, asker: usize) -> Vec<Judged> {
         let (Some(context), Some(voted)) = (&self.context, self.voted.get_mut(&split.batch)) else { return Vec::new() };
-        let parts = voted.parts(split);
+        let parts = voted.parts(split, asker);
         let judged = |verdicts| Judged {
             context: context.clone(),
             batch: voted.batch.clone(),
@@ -142,6 +143,7 @@ impl Actor for Judge {
         "asked",
         "asked_early",
         "asked_in_vain",
+        "asked_out_of_turn",
         "forged",
     ];
 
@@ -288,29 +290,42 @@ impl Judge {
         "taken"
     }
 
-    /// The aggregator asks for votes in parts: what this operator agrees with is signed, now or when it is judged.
+    /// The aggregator, or one of the operators that submit first when it does not, asks for votes in parts: what this
+    /// operator agrees with is signed, now or when it is judged.
     async fn asked(&mut self, split: Split, token: Option<MessageToken>) -> Outcome {
-        if !split.is_signed_by(&self.domain, self.network.aggregator) {
-            self.answer(token, Acceptance::Reject);
-            return "forged";
-        }
-        self.answer(token, Acceptance::Accept);
         let id = split.batch;
-        let Some(open) = self
-            .open
-            .values_mut()
-            .find(|open| open.voted.contains_key(&id) || open.waiting.iter().any(|(_, waiting)| *waiting == id))
-        else {
-            return "asked_in_vain";
+        let of_batch =
+            |open: &OpenSlot| open.voted.contains_key(&id) || open.waiting.iter().any(|(_, waiting)| *waiting == id);
+        let open = self.open.iter().find(|(_, open)| of_batch(open)).map(|(slot, open)| (*slot, &open.context));
+        let signer = split.signer(&self.domain);
+        let asker = if signer == Some(self.network.aggregator) {
+            AGGREGATOR
+        } else {
+            let member = |set: &Arc<OperatorSet>| set.members.iter().any(|member| Some(member.signer) == signer);
+            let rank = |slot, set: &OperatorSet| set.standby_rank(slot, signer?).filter(|rank| *rank < FIRST);
+            match open {
+                Some((slot, Some(context))) if let Some(rank) = rank(slot, &context.set) => AGGREGATOR + 1 + rank,
+                _ if self.last_set.as_ref().is_some_and(member) => {
+                    self.answer(token, Acceptance::Ignore);
+                    return "asked_out_of_turn";
+                }
+                _ => {
+                    self.answer(token, Acceptance::Reject);
+                    return "forged";
+                }
+            }
         };
+        let slot = open.map(|(slot, _)| slot);
+        self.answer(token, Acceptance::Accept);
+        let Some(open) = slot.and_then(|slot| self.open.get_mut(&slot)) else { return "asked_in_vain" };
         if !open.voted.contains_key(&id) {
             if open.asked.len() >= ASKED {
                 return "asked_in_vain";
             }
-            open.asked.push(split);
+            open.asked.push((split, asker));
             return "asked_early";
         }
-        let parts = open.parts(&split);
+        let parts = open.parts(&split, asker);
         let signed = !parts.is_empty();
         for judged in parts {
             let until = judged.context.votes_until;
@@ -348,8 +363,8 @@ impl Judge {
                 let (context, batch, hashes) = (context.clone(), Arc::new(batch), Arc::<[B256]>::from(hashes));
                 open.voted.insert(id, Voted::new(batch.clone(), hashes.clone(), verdicts.clone()));
                 judged.push(Judged { context, batch, id, hashes, verdicts, part: false });
-                let asked = open.asked.extract_if(.., |split| split.batch == id).collect::<Vec<_>>();
-                judged.extend(asked.iter().flat_map(|split| open.parts(split)));
+                let asked = open.asked.extract_if(.., |(split, _)| split.batch == id).collect::<Vec<_>>();
+                judged.extend(asked.iter().flat_map(|(split, asker)| open.parts(split, *asker)));
             }
         }
         for judged in judged {

@@ -65,7 +65,7 @@ impl<T: Send + 'static> Actor for Keep<T> {
     }
 }
 
-/// A judge with one planned slot, three signers of whom the first is elected, and what it passes on.
+/// A judge with one planned slot, five signers of whom the first is elected, and what it passes on.
 struct Bench {
     judge: Judge,
     signers: Vec<PrivateKeySigner>,
@@ -112,7 +112,7 @@ impl Bench {
             attestation_center: Address::repeat_byte(1),
             entry_point: Address::repeat_byte(2),
         };
-        let signers: Vec<_> = (1..=3).map(|n| PrivateKeySigner::from_bytes(&B256::repeat_byte(n)).unwrap()).collect();
+        let signers: Vec<_> = (1..=5).map(|n| PrivateKeySigner::from_bytes(&B256::repeat_byte(n)).unwrap()).collect();
         let members = signers
             .iter()
             .zip(1..)
@@ -132,7 +132,7 @@ impl Bench {
             reads: Arc::new(SlotReads::new(Arc::default(), &pins)),
             pins,
             set: Arc::new(OperatorSet::new(1, members, B256::ZERO)),
-            // The third may not perform at all.
+            // The others may not perform at all.
             ranks: vec![0, 1],
             own_rank: None,
             own_index: Some(2),
@@ -372,10 +372,19 @@ async fn the_proposer_learns_what_is_proposed_before_it_is_judged() {
 
 fn split(bench: &Bench, batch: &ProposedBatch, vectors: &[&[u8]]) -> Box<ditto_core::wire::Split> {
     let aggregator = PrivateKeySigner::from_bytes(&B256::repeat_byte(0xa9)).unwrap();
+    split_by(&aggregator, bench, batch, vectors)
+}
+
+fn split_by(
+    asker: &PrivateKeySigner,
+    bench: &Bench,
+    batch: &ProposedBatch,
+    vectors: &[&[u8]],
+) -> Box<ditto_core::wire::Split> {
     let vectors: Vec<_> = vectors.iter().map(|bytes| VerdictVector::from_bytes(bytes).unwrap()).collect();
     let id = batch.id(&bench.judge.domain);
     let digest = ditto_core::wire::Split::digest(&bench.judge.domain, id, 0, &vectors);
-    let signature = aggregator.sign_hash_sync(&digest).unwrap().as_bytes();
+    let signature = asker.sign_hash_sync(&digest).unwrap().as_bytes();
     Box::new(ditto_core::wire::Split { batch: id, round: 0, vectors, signature })
 }
 
@@ -428,6 +437,27 @@ async fn who_is_asked_before_it_judged_answers_when_it_has() {
     bench.find(task(2)).await;
     let both = vec![Verdict::Approve, Verdict::Approve];
     assert_eq!(bench.verdicts().await, [both, vec![Verdict::Approve, Verdict::Abstain]]);
+}
+
+#[tokio::test]
+async fn the_first_standbys_of_the_slot_may_ask_and_nobody_else() {
+    let (mut bench, batch) = disputed().await;
+    bench.find(task(1)).await;
+    bench.find(task(2)).await;
+    assert_eq!(bench.hear(batch.clone()).await, "taken");
+    let (set, signers) = (bench.context.set.clone(), bench.signers.clone());
+    let mut outcomes = Vec::new();
+    for signer in &signers {
+        let rank = set.standby_rank(SLOT, signer.address()).unwrap();
+        let question = split_by(signer, &bench, &batch, &[&[0, 255]]);
+        outcomes.push((rank, ask(&mut bench, question).await));
+    }
+    outcomes.sort_unstable();
+    let expected = ["asked", "asked", "asked", "asked_out_of_turn", "asked_out_of_turn"];
+    assert_eq!(outcomes, (0..).zip(expected).collect::<Vec<_>>());
+    let stranger = PrivateKeySigner::from_bytes(&B256::repeat_byte(0x77)).unwrap();
+    let question = split_by(&stranger, &bench, &batch, &[&[0, 255]]);
+    assert_eq!(ask(&mut bench, question).await, "forged");
 }
 
 #[tokio::test]

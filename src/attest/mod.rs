@@ -2,7 +2,7 @@
 //!
 //! Three stages. [`Judge`] owns what this operator knows of the open slots and compares proposals with it; [`Sign`]
 //! journals the verdicts and signs them (CPU); [`Cast`] brings the vote to the aggregator, directly when it can, by gossip
-//! when it must.
+//! when it must. Beside them [`reveal`] shows everybody the votes that the aggregator has not brought to the chain in time.
 
 mod cast;
 mod compare;
@@ -11,6 +11,7 @@ mod journal;
 pub mod journal_command;
 mod judge;
 mod parts;
+pub mod reveal;
 pub mod sent;
 mod sign;
 
@@ -18,6 +19,8 @@ use ditto_core::p2p::{MessageToken, PeerId};
 use ditto_core::proposal::ProposedBatch;
 use ditto_core::wire::Split;
 
+#[cfg(test)]
+pub(crate) use cast::tests::ballot;
 pub use cast::{Ballot, Cast};
 pub use compare::verdict;
 pub use journal::{Entry, Journal, JournalError};

@@ -2,7 +2,8 @@
 //!
 //! When the votes on a batch disagree, the aggregator asks for votes on parts of it. An operator signs a part when it said
 //! the same of every task in it: nothing new is said, so the journal has no conflict to find, and an operator that
-//! disagrees signs nothing. How often it signs is bounded by the number of tasks, whatever it is asked.
+//! disagrees signs nothing. How often it signs is bounded by the number of tasks, whatever it is asked. When the aggregator
+//! is gone, the operators that submit first in the slot may ask as well; what one of them asks takes nothing from another.
 
 use std::sync::Arc;
 
@@ -11,8 +12,15 @@ use ditto_core::proposal::ProposedBatch;
 use ditto_core::verdict::{Verdict, VerdictVector};
 use ditto_core::wire::Split;
 
-/// How often one task may be voted on again: an aggregator asks twice, and a network may have two of them.
+use crate::standby::FIRST;
+
+/// How often one task may be voted on again for one who asks: it asks twice, and may have been restarted in between.
 const AT_MOST: u8 = 4;
+/// Who may ask: the aggregator, and the first standbys of the slot after it.
+const ASKERS: usize = 1 + FIRST;
+
+/// The place of the network's aggregator among those who may ask; the standbys follow.
+pub const AGGREGATOR: usize = 0;
 
 /// A batch that this operator judged.
 #[derive(Debug)]
@@ -23,28 +31,29 @@ pub struct Voted {
     pub hashes: Arc<[B256]>,
     /// What was said of it.
     pub verdicts: VerdictVector,
-    /// How often each task was voted on again.
-    again: Vec<u8>,
+    /// How often each task was voted on again, for each who asks.
+    again: [Vec<u8>; ASKERS],
 }
 
 impl Voted {
     /// A batch with its verdicts.
     #[must_use]
     pub fn new(batch: Arc<ProposedBatch>, hashes: Arc<[B256]>, verdicts: VerdictVector) -> Self {
-        let again = vec![0; verdicts.0.len()];
+        let again = std::array::from_fn(|_| vec![0; verdicts.0.len()]);
         Self { batch, hashes, verdicts, again }
     }
 
-    /// The parts asked for that this operator signs: those it agrees with, as often as it may.
-    pub fn parts(&mut self, split: &Split) -> Vec<VerdictVector> {
+    /// The parts asked for that this operator signs: those it agrees with, as often as it may for whoever asks.
+    pub fn parts(&mut self, split: &Split, asker: usize) -> Vec<VerdictVector> {
         let mut parts = Vec::new();
+        let Some(again) = self.again.get_mut(asker) else { return parts };
         for vector in &split.vectors {
             let decided = || vector.0.iter().enumerate().filter(|(_, verdict)| **verdict != Verdict::Abstain);
             let agrees = vector.0.len() == self.verdicts.0.len()
                 && decided().all(|(at, verdict)| self.verdicts.0[at] == *verdict)
-                && decided().all(|(at, _)| self.again[at] < AT_MOST);
+                && decided().all(|(at, _)| again[at] < AT_MOST);
             if agrees {
-                decided().for_each(|(at, _)| self.again[at] += 1);
+                decided().for_each(|(at, _)| again[at] += 1);
                 parts.push(vector.clone());
             }
         }
@@ -98,9 +107,22 @@ mod tests {
         let mut voted = voted(&[0, 3, 255, 0]);
         let asked =
             split(&[&[0, 255, 255, 255], &[255, 0, 255, 255], &[255, 255, 0, 255], &[255, 255, 255, 3], &[0, 0]]);
-        assert_eq!(voted.parts(&asked), [vector(&[0, 255, 255, 255])]);
-        assert_eq!(voted.parts(&split(&[&[255, 3, 255, 0]])), [vector(&[255, 3, 255, 0])]);
-        assert!(voted.parts(&split(&[&[255, 4, 255, 255]])).is_empty(), "another reason is another verdict");
+        assert_eq!(voted.parts(&asked, AGGREGATOR), [vector(&[0, 255, 255, 255])]);
+        assert_eq!(voted.parts(&split(&[&[255, 3, 255, 0]]), AGGREGATOR), [vector(&[255, 3, 255, 0])]);
+        assert!(
+            voted.parts(&split(&[&[255, 4, 255, 255]]), AGGREGATOR).is_empty(),
+            "another reason is another verdict"
+        );
+    }
+
+    #[test]
+    fn whoever_asks_much_takes_nothing_from_another() {
+        let (mut voted, question) = (voted(&[0, 0]), split(&[&[0, 255]]));
+        let answered = |voted: &mut Voted, asker| (0..9).filter(|_| !voted.parts(&question, asker).is_empty()).count();
+        for asker in 0..ASKERS {
+            assert_eq!(answered(&mut voted, asker), usize::from(AT_MOST));
+        }
+        assert_eq!(answered(&mut voted, ASKERS), 0, "a stranger");
     }
 
     proptest! {
@@ -116,7 +138,7 @@ mod tests {
             let mut signed = vec![0u8; own.len()];
             for vectors in asked {
                 let vectors: Vec<&[u8]> = vectors.iter().map(Vec::as_slice).collect();
-                for part in voted.parts(&split(&vectors)) {
+                for part in voted.parts(&split(&vectors), AGGREGATOR) {
                     for (at, byte) in part.bytes().into_iter().enumerate().filter(|(_, byte)| *byte != 255) {
                         prop_assert_eq!(byte, own[at]);
                         signed[at] += 1;

@@ -1,6 +1,7 @@
 //! Sign: journal first, then the signature.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ditto_core::bls::{Bls12381, Purpose, Scheme, SecretKey};
 use ditto_core::consent::SigningDomain;
@@ -76,9 +77,11 @@ impl Work for Sign {
         let digest = self.domain.verdict_digest(id.proposal, &batch.tasks, &verdicts);
         let signature = Bls12381::sign(&self.key, &digest, Purpose::Vote);
         let Ok(attester) = u32::try_from(index) else { return "malformed" };
-        let vote = Vote { batch: id, set_id: context.set.id, attester, verdicts, signature: signature.to_bytes() };
+        let (set_id, signature) = (context.set.id, signature.to_bytes());
+        let vote = Vote { batch: id, set_id, attester, verdicts: verdicts.clone(), signature };
         let Ok(bytes) = vote.encode() else { return "malformed" };
-        let ballot = Ballot { slot: context.slot, batch: id, bytes };
+        let ballot =
+            Ballot { slot: context.slot, id, batch, hashes, verdicts, bytes, gossiped: AtomicBool::new(false) };
         self.cast.offer_blocking(ballot, context.votes_until);
         "signed"
     }

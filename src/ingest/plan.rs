@@ -281,7 +281,7 @@ mod tests {
         let set = OperatorSet::new(7, vec![member(1, 300), member(2, 700)], B256::ZERO);
         measure_power(&set, Some(1));
         assert_eq!(shown(), [7, 700, 1_000]);
-        measure_power(&OperatorSet { id: 8, ..set }, None);
+        measure_power(&OperatorSet::new(8, set.members.clone(), set.seed), None);
         assert_eq!(shown(), [8, 0, 1_000]);
     }
 }

@@ -42,6 +42,9 @@ use crate::votes;
 /// How often what is over is forgotten.
 const SWEEP: Duration = Duration::from_millis(250);
 
+/// How many blocks back from the head anything of a batch is looked for at most.
+const SEARCHED: u64 = 256;
+
 /// The stage.
 pub struct Collect {
     /// The network's rules.
@@ -198,7 +201,7 @@ impl Collect {
         now_ms: u64,
     ) -> (Outcome, Acceptance) {
         let batch = Arc::new(Batch::new(&self.domain, id, proposed, now_ms));
-        let since_block = self.heads.latest().map_or(0, |head| head.number);
+        let since_block = self.heads.latest().map_or(0, |head| self.since_block(&batch.proposed, head.number));
         // On the disk before any vote for it counts.
         let fate = match self.ledger.propose(&batch, since_block).await {
             Ok(true) => {
@@ -229,6 +232,13 @@ impl Collect {
             self.screen(waiting.vote, waiting.came, waiting.sender).await.ok();
         }
         ("batch_taken", Acceptance::Accept)
+    }
+
+    /// The first block that can hold anything of a batch: the one after its pin, however late it is heard of here. Who
+    /// proposes names the pin, so it is not believed beyond [`SEARCHED`] blocks.
+    fn since_block(&self, proposed: &ProposedBatch, head: u64) -> u64 {
+        let pin = proposed.pins.iter().find(|pin| pin.chain_id == self.network.target_chain);
+        pin.map_or(head, |pin| pin.number).clamp(head.saturating_sub(SEARCHED), head)
     }
 
     /// `Err(None)`: the bytes are no vote.

@@ -30,9 +30,11 @@ use serde_json::json;
 
 use crate::batch::{Batch, Certified, PartId};
 use crate::config::SubmissionConfig;
+use crate::governance::Governance;
 use crate::ledger::{Ledger, LedgerError, TaskState, Unfinished};
 use crate::report::Report;
 use crate::submit::{self, Account, Hindrance, InFlight, Order, Seen, Stage, TxResult, Watch, call};
+use crate::verify::Gathering;
 use outcome::{Log, Outcomes, Receipt, read, written_off};
 use waiting::Waiting;
 
@@ -71,6 +73,10 @@ pub struct Confirm {
     pub clock: SlotClock,
     /// The way back: what must be sent again.
     pub submit: Outbox<Order>,
+    /// How votes were divided: why a task that no quorum decided ended.
+    pub gathering: Gathering,
+    /// Whose votes.
+    pub governance: Governance,
     /// What it watches.
     pub watched: Watched,
 }
@@ -82,12 +88,15 @@ pub struct Watched {
     look_at: Instant,
     balance_at: Instant,
     heal_at: Instant,
+    /// Whether the account had any at the last look.
+    has_funds: Option<bool>,
 }
 
 impl Default for Watched {
     fn default() -> Self {
         let now = Instant::now();
-        Self { flights: Vec::new(), waiting: Waiting::default(), look_at: now, balance_at: now, heal_at: now }
+        let (flights, waiting) = (Vec::new(), Waiting::default());
+        Self { flights, waiting, look_at: now, balance_at: now, heal_at: now, has_funds: None }
     }
 }
 
@@ -389,16 +398,17 @@ impl Confirm {
             return Ok(());
         }
         let reason = hindrance.to_string();
+        if matches!(hindrance, Hindrance::Done) {
+            tracing::info!(batch = %id, "a certificate is not submitted: another's is on the chain");
+        }
         let known = self.ledger.batch(id)?;
         let said = known.as_ref().is_some_and(|left| left.notes.values().any(|note| *note == reason));
-        if !said {
+        if !said && !matches!(hindrance, Hindrance::Done) {
             if matches!(hindrance, Hindrance::WouldRevert(_)) {
                 count("dropped");
             }
             tracing::warn!(batch = %id, attempt, reason, "a certificate is not submitted");
-            if !matches!(hindrance, Hindrance::Done) {
-                self.note(&certified, &reason).await?;
-            }
+            self.note(&certified, &reason).await?;
         }
         // Most often somebody else was faster: then it is on the chain already.
         if let (Some(unfinished), Hindrance::Done | Hindrance::WouldRevert(_)) = (known, hindrance) {
@@ -436,7 +446,8 @@ impl Confirm {
             for (place, state) in own {
                 let verdict = unfinished.certified.as_ref().and_then(|c| c.verdicts.0.get(usize::from(place))).copied();
                 let note = outcomes.notes.get(&place);
-                let end = written_off(&state, verdict, note);
+                let tally = self.gathering.tally(&unfinished.batch, place, &self.governance);
+                let end = written_off(&state, verdict, note, tally);
                 outcomes.ends.entry(place).or_insert(end);
             }
             self.settle(id, &unfinished.batch, outcomes).await?;
@@ -526,8 +537,12 @@ impl Confirm {
         let asked = json!([self.account.address(), "latest"]);
         if let Ok(balance) = self.rpc.ask_for::<U256>(Request::new("eth_getBalance", &asked)).await {
             self.report.balance(balance);
-            if balance.is_zero() {
-                tracing::error!(account = %self.account.address(), "the submitter has no funds; send some");
+            // Said when it changes, and once at the start.
+            let known = self.watched.has_funds.replace(!balance.is_zero());
+            if balance.is_zero() && known != Some(false) {
+                tracing::error!(account = %self.account.address(), "the submitter has no funds and sends nothing; send some");
+            } else if !balance.is_zero() && known == Some(false) {
+                tracing::info!(account = %self.account.address(), %balance, "the submitter has funds again");
             }
         }
     }

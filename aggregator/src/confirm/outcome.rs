@@ -18,6 +18,7 @@ use serde::Deserialize;
 use crate::batch::Batch;
 use crate::ledger::TaskState;
 use crate::submit::call;
+use crate::verify::Tally;
 
 /// A log, as far as it is read.
 #[derive(Clone, Debug, Deserialize)]
@@ -135,13 +136,24 @@ fn handover_reason(data: &[u8]) -> String {
     call::reason(data)
 }
 
-/// The end of a task that nothing on the chain speaks for, once its validity is over.
+/// The end of a task that nothing on the chain speaks for, once its validity is over. What no quorum decided says how the
+/// votes were divided.
 #[must_use]
-pub fn written_off(state: &TaskState, verdict: Option<Verdict>, note: Option<&String>) -> TaskState {
+pub fn written_off(
+    state: &TaskState,
+    verdict: Option<Verdict>,
+    note: Option<&String>,
+    tally: Option<Tally>,
+) -> TaskState {
     let expired = |reason: &str| TaskState::Expired { reason: reason.to_owned() };
+    let undecided = |reason: &str| match tally {
+        Some(tally) => expired(&format!("{reason}: {tally}")),
+        // Nobody was heard, or before a restart.
+        None => expired(reason),
+    };
     match (verdict, note) {
-        (None, _) => expired("no_quorum"),
-        (Some(Verdict::Abstain), _) => expired("abstained"),
+        (None, _) => undecided("no_quorum"),
+        (Some(Verdict::Abstain), _) => undecided("abstained"),
         (Some(Verdict::Approve), Some(note)) => TaskState::FailedOnChain { reason: note.clone() },
         // A quorum's refusal stands whether or not the chain heard of it; nothing executes.
         (Some(Verdict::Reject(reason)), _) if *state != TaskState::Proposed => {
@@ -226,11 +238,16 @@ mod tests {
             other => other.label().to_owned(),
         };
         let note = "AA23".to_owned();
-        assert_eq!(label(written_off(&TaskState::Proposed, None, None)), "no_quorum");
-        assert_eq!(label(written_off(&TaskState::Proposed, Some(Verdict::Abstain), None)), "abstained");
-        assert_eq!(label(written_off(&TaskState::Submitted, Some(Verdict::Approve), None)), "not_submitted");
-        assert_eq!(label(written_off(&TaskState::Submitted, Some(Verdict::Approve), Some(&note))), "AA23");
+        assert_eq!(label(written_off(&TaskState::Proposed, None, None, None)), "no_quorum");
+        let tally = Tally { approve: 2, reject: 1, abstain: 0, silent: 1, total: 4 };
+        assert_eq!(
+            label(written_off(&TaskState::Proposed, None, None, Some(tally))),
+            "no_quorum: of a power of 4: 2 approve, 1 reject, 0 abstain, 1 silent"
+        );
+        assert_eq!(label(written_off(&TaskState::Proposed, Some(Verdict::Abstain), None, None)), "abstained");
+        assert_eq!(label(written_off(&TaskState::Submitted, Some(Verdict::Approve), None, None)), "not_submitted");
+        assert_eq!(label(written_off(&TaskState::Submitted, Some(Verdict::Approve), Some(&note), None)), "AA23");
         let refused = Some(Verdict::Reject(Reason::Spent));
-        assert_eq!(label(written_off(&TaskState::Certified, refused, Some(&note))), "spent");
+        assert_eq!(label(written_off(&TaskState::Certified, refused, Some(&note), None)), "spent");
     }
 }

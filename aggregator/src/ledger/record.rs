@@ -42,7 +42,7 @@ pub enum TaskState {
     },
     /// Its validity ended first.
     Expired {
-        /// `no_quorum`, `abstained` or `not_submitted`.
+        /// `no_quorum` or `abstained`, with how the votes were divided where any were heard; or `not_submitted`.
         reason: String,
     },
 }

@@ -10,6 +10,7 @@ mod account;
 pub mod call;
 mod handing;
 mod nonces;
+mod right_of_way;
 mod state;
 mod transaction;
 
@@ -17,23 +18,22 @@ use std::sync::Arc;
 
 use crate::batch::PartId;
 use alloy::primitives::{Address, Bytes, U64, U256};
-use ditto_core::chain::bindings::attestation_center::AttestationCenter;
 use ditto_core::chain::{Heads, Request, Rpc, RpcError};
 use ditto_core::clock::SlotClock;
 use ditto_core::stage::{Deadline, Handler, Outbox, Outcome};
 use metrics::counter;
 use serde_json::json;
-use tokio::sync::OnceCell;
 
 pub use account::Account;
 pub use handing::{Handed, send};
+pub use right_of_way::{ContractDeadline, NoTurn, RightOfWay};
 pub use state::{Seen, Stage, TxResult};
 pub use transaction::{Fees, Signed, Submission};
 
 use account::Payload;
 
 use crate::batch::Certified;
-use crate::config::{StandbyConfig, SubmissionConfig};
+use crate::config::SubmissionConfig;
 use crate::ledger::{Ledger, LedgerError};
 
 /// How often a nonce that the node calls taken is replaced within one order.
@@ -110,6 +110,9 @@ pub enum Hindrance {
     /// This node is a standby, and the aggregator still has the right of way.
     #[error("it is another's to submit before second {0}")]
     NotYet(u64),
+    /// This node is an operator that may not submit.
+    #[error(transparent)]
+    NoTurn(#[from] NoTurn),
     /// No node answers.
     #[error("{0}")]
     Node(String),
@@ -152,6 +155,7 @@ impl Hindrance {
             Self::Done => "done",
             Self::TooLate => "too_late",
             Self::NotYet(_) => "not_yet",
+            Self::NoTurn(_) => "no_turn",
             Self::Node(_) => "node",
             Self::Behind(_) => "behind",
             Self::Fees { .. } => "fees",
@@ -163,8 +167,20 @@ impl Hindrance {
     }
 
     /// All labels.
-    pub const LABELS: [&'static str; 11] =
-        ["would_revert", "done", "too_late", "not_yet", "node", "behind", "fees", "funds", "nonce", "key", "ledger"];
+    pub const LABELS: [&'static str; 12] = [
+        "would_revert",
+        "done",
+        "too_late",
+        "not_yet",
+        "no_turn",
+        "node",
+        "behind",
+        "fees",
+        "funds",
+        "nonce",
+        "key",
+        "ledger",
+    ];
 
     /// May it be gone at the next try? Also what would revert may pass: a node was behind, an account got its funds.
     #[must_use]
@@ -198,9 +214,9 @@ pub struct Submit {
     /// Fees and limits.
     pub config: SubmissionConfig,
     /// Whose turn it is.
-    pub standby: StandbyConfig,
-    /// From how many seconds after a slot's start others than the aggregator may submit; asked once.
-    pub deadline: OnceCell<u32>,
+    pub right_of_way: RightOfWay,
+    /// When others than the aggregator may submit.
+    pub deadline: ContractDeadline,
     /// Where it is recorded.
     pub ledger: Ledger,
     /// The time.
@@ -277,21 +293,14 @@ impl Submit {
         if age > self.config.max_head_age_seconds { Err(Hindrance::Behind(age)) } else { Ok(()) }
     }
 
-    /// A standby waits until the contract lets others than the aggregator submit, and then for the standbys before it.
+    /// Others than the aggregator wait until the contract lets them submit, and then for those before them.
     async fn has_the_right_of_way(&self, certified: &Certified) -> Result<(), Hindrance> {
-        let Some(before) = self.standby.rank.checked_sub(1) else { return Ok(()) };
-        let asked = async || {
-            let call = alloy::sol_types::SolCall::abi_encode(&AttestationCenter::aggregatorDeadlineCall {});
-            let asked = json!([{ "to": self.attestation_center, "data": Bytes::from(call) }, "latest"]);
-            let seconds: U256 = self.rpc.ask_for(Request::new("eth_call", &asked)).await?;
-            Ok::<_, RpcError>(u32::try_from(seconds).unwrap_or(u32::MAX))
-        };
-        let deadline = u64::from(*self.deadline.get_or_try_init(asked).await?);
-        let start = self.clock.schedule().start_seconds(certified.batch.slot());
-        let at = start.saturating_add(deadline).saturating_add(before.saturating_mul(self.standby.step_seconds));
+        let batch = &certified.batch;
+        let Some(after) = self.right_of_way.after_deadline(batch, self.account.address())? else { return Ok(()) };
+        let deadline = self.deadline.seconds(&self.rpc, self.attestation_center).await?;
         // By the chain's clock, which the contract asks.
         let head = self.heads.latest().map_or(0, |head| head.timestamp);
-        if head >= at { Ok(()) } else { Err(Hindrance::NotYet(at)) }
+        right_of_way::not_before(self.clock.schedule(), batch, deadline, after, head)
     }
 
     /// Runs the call at the latest block, and gives its gas limit.

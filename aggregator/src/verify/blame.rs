@@ -43,7 +43,7 @@ pub fn certificate<S: Scheme<Key = ditto_core::bls::PublicKey>, Tag>(
     loop {
         let available: BTreeSet<usize> = candidates.keys().copied().collect();
         let Some(chosen) = cheapest(set, &available, &suffices, margin) else { break };
-        let sum = checker.plain(&held(set, candidates, &chosen));
+        let sum = checker.plain(set, &held(set, candidates, &chosen));
         if let Some(sum) = sum {
             found.certificate = Some((chosen, sum));
             break;
@@ -68,7 +68,7 @@ pub fn sift<S: Scheme<Key = ditto_core::bls::PublicKey>, Tag>(
     let mut checker = Checker::<S>::new(digest);
     while !candidates.is_empty() {
         let all: Vec<usize> = candidates.keys().copied().collect();
-        if let Some(sum) = checker.plain(&held(set, candidates, &all)) {
+        if let Some(sum) = checker.plain(set, &held(set, candidates, &all)) {
             found.certificate = Some((all, sum));
             break;
         }
@@ -158,11 +158,10 @@ impl<'a, S: Scheme> Checker<'a, S> {
         Self { digest, message: S::message(digest, Purpose::Vote), checks: 0 }
     }
 
-    fn plain(&mut self, votes: &[Held<'_, S>]) -> Option<S::Signature> {
-        let mut sum = S::Sum::default();
-        for vote in votes {
-            S::add(&mut sum, vote.signature, vote.key);
-        }
+    /// Checks exactly the sum of these votes, in ascending order of their members.
+    fn plain(&mut self, set: &OperatorSet, votes: &[Held<'_, S>]) -> Option<S::Signature> {
+        let signers: Vec<usize> = votes.iter().map(|vote| vote.index).collect();
+        let sum = S::summed(votes.iter().map(|vote| vote.signature), &set.key_sum(&signers));
         self.checks += 1;
         S::verified(&sum, &self.message)
     }

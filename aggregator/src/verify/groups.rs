@@ -19,6 +19,7 @@ use ditto_core::verdict::{Verdict, VerdictVector};
 use super::blame::{Candidates, Found};
 use super::places::Places;
 use super::split::{Class, Support, classes};
+use super::tally::{self, Tallies, Tally};
 use crate::batch::Batch;
 use crate::collect::Ballot;
 use crate::governance::Rule;
@@ -119,7 +120,7 @@ struct Split {
 
 /// All groups.
 #[derive(Default)]
-pub struct Groups(HashMap<BatchId, Votes>);
+pub struct Groups(HashMap<BatchId, Votes>, Tallies);
 
 impl Groups {
     /// Adds a vote; gives what is to be checked at once.
@@ -256,9 +257,23 @@ impl Groups {
         votes.ask(set, rule)
     }
 
-    /// Forgets what is over.
-    pub fn forget(&mut self, now_ms: u64) {
-        self.0.retain(|_, votes| votes.batch.valid_until().saturating_mul(1000) > now_ms);
+    /// Forgets what is over; how the votes on it were divided is kept a while.
+    pub fn forget(&mut self, now_ms: u64, sets: impl Fn(&Batch) -> Option<Arc<OperatorSet>>) {
+        let over = |votes: &mut Votes| votes.batch.valid_until().saturating_mul(1000) <= now_ms;
+        for (id, votes) in self.0.extract_if(|_, votes| over(votes)) {
+            if let Some(set) = sets(&votes.batch).filter(|_| !votes.is_over()) {
+                self.1.keep(id, votes.tally(&set));
+            }
+        }
+    }
+
+    /// How the votes on a task are, or were, divided; nothing when none was heard.
+    #[must_use]
+    pub fn tally(&self, id: BatchId, place: u16, set: Option<&OperatorSet>) -> Option<Tally> {
+        match (self.0.get(&id), set) {
+            (Some(votes), Some(set)) if !votes.heard.is_empty() => votes.tally(set).get(usize::from(place)).copied(),
+            _ => self.1.of(id, place),
+        }
     }
 }
 
@@ -342,6 +357,11 @@ impl Votes {
                 group.since = None;
             }
         }
+    }
+
+    fn tally(&self, set: &OperatorSet) -> Vec<Tally> {
+        let votes = self.groups.iter().map(|(verdicts, group)| (verdicts, group.candidates.keys().copied().collect()));
+        tally::count(set, self.tasks(), &self.heard, votes)
     }
 
     fn take(&mut self, verdicts: &VerdictVector) -> Option<Ripe> {

@@ -12,6 +12,7 @@ pub mod blame;
 mod groups;
 mod places;
 mod split;
+mod tally;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,6 +27,7 @@ use ditto_core::verdict::VerdictVector;
 use tokio_util::sync::CancellationToken;
 
 pub use groups::{Contested, Due, Question, Ripe, Sender};
+pub use tally::Tally;
 
 use crate::bans::Bans;
 use crate::batch::{Batch, Certified};
@@ -86,12 +88,19 @@ impl Gathering {
         self.lock().certified(&certified.batch, certified.part, &certified.verdicts);
     }
 
+    /// How the votes on a task are, or were, divided; nothing when none was heard in this run.
+    #[must_use]
+    pub fn tally(&self, batch: &Batch, place: u16, governance: &Governance) -> Option<Tally> {
+        let accepted = governance.sets().get();
+        self.lock().tally(batch.id, place, accepted.set(batch.set_id()).map(AsRef::as_ref))
+    }
+
     /// What is due now; forgets what is over.
     pub fn due(&self, config: &VerificationConfig, governance: &Governance, now_ms: u64) -> Vec<Due> {
         let mut groups = self.lock();
-        groups.forget(now_ms);
-        let timer = Duration::from_millis(config.group_timer_ms);
         let accepted = governance.sets().get();
+        groups.forget(now_ms, |batch| accepted.set(batch.set_id()).cloned());
+        let timer = Duration::from_millis(config.group_timer_ms);
         let known = |batch: &Batch| Some((accepted.set(batch.set_id())?.clone(), governance.rule()?));
         groups.due(timer, Duration::from_millis(config.split_after_ms), known)
     }

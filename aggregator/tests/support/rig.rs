@@ -8,9 +8,11 @@ use alloy::signers::local::PrivateKeySigner;
 use ditto_aggregator::batch::{Batch, Certified};
 use ditto_aggregator::config::{LedgerConfig, StagesConfig, StandbyConfig, SubmissionConfig};
 use ditto_aggregator::confirm::{Confirm, Watched};
+use ditto_aggregator::governance::Governance;
 use ditto_aggregator::ledger::{self, Ledger, TaskRecord, Unfinished};
 use ditto_aggregator::report::Report;
-use ditto_aggregator::submit::{Account, InFlight, Order, Submission, Submit, Watch};
+use ditto_aggregator::submit::{Account, InFlight, Order, RightOfWay, Submission, Submit, Watch};
+use ditto_aggregator::verify::Gathering;
 use ditto_core::bls::{Purpose, SignatureSum};
 use ditto_core::chain::{ChainConfig, Heads, Rpc};
 use ditto_core::clock::{SlotClock, SystemClock};
@@ -103,7 +105,7 @@ impl Rig {
                 attestation_center: chain.contracts.attestation_center,
                 account: account.clone(),
                 config: setting.config,
-                standby: setting.standby,
+                right_of_way: RightOfWay::Standby(setting.standby),
                 deadline: Default::default(),
                 ledger: ledger.clone(),
                 clock: clock.clone(),
@@ -124,6 +126,8 @@ impl Rig {
                 report: Report::new(chain.network.schedule()),
                 clock,
                 submit: again,
+                gathering: Gathering::default(),
+                governance: Governance::default(),
                 watched: Watched::default(),
             },
         );

@@ -7,11 +7,13 @@
 //! [`Scheme`] is what the pipelines are written against, so that another curve can stand beside this one.
 
 mod eip2537;
+mod key_sum;
 mod keys;
 mod message;
 mod scheme;
 mod signature;
 
+pub use key_sum::KeySum;
 pub use keys::{KeyError, PublicKey, SecretKey};
 pub use message::Message;
 pub use scheme::{Bls12381, Scheme};

@@ -1,6 +1,6 @@
 //! The signature scheme as the pipelines see it.
 
-use super::{Message, PublicKey, Purpose, SecretKey, Signature, SignatureSum};
+use super::{KeySum, Message, PublicKey, Purpose, SecretKey, Signature, SignatureSum};
 
 /// An aggregatable signature scheme. Stages are written against this, not against a curve.
 pub trait Scheme: Send + Sync + 'static {
@@ -23,6 +23,8 @@ pub trait Scheme: Send + Sync + 'static {
     fn verify(signature: &Self::Signature, key: &Self::Key, digest: &[u8; 32], purpose: Purpose) -> bool;
     /// Adds to a sum.
     fn add(sum: &mut Self::Sum, signature: &Self::Signature, key: &Self::Key);
+    /// The sum of these signatures with these keys' sum.
+    fn summed<'a>(signatures: impl Iterator<Item = &'a Self::Signature>, keys: &KeySum) -> Self::Sum;
     /// Prepares a digest.
     fn message(digest: &[u8; 32], purpose: Purpose) -> Self::Message;
     /// A vote times a weight: in a sum of such, errors of different votes do not cancel.
@@ -58,6 +60,10 @@ impl Scheme for Bls12381 {
 
     fn add(sum: &mut SignatureSum, signature: &Signature, key: &PublicKey) {
         sum.add(signature, key);
+    }
+
+    fn summed<'a>(signatures: impl Iterator<Item = &'a Signature>, keys: &KeySum) -> SignatureSum {
+        SignatureSum::of(signatures, keys)
     }
 
     fn message(digest: &[u8; 32], purpose: Purpose) -> Message {

@@ -2,7 +2,7 @@
 
 use blst::{Pairing, blst_fp12, blst_p1, blst_p1_affine, blst_p2, blst_p2_affine, min_sig as blst_sig};
 
-use super::{Message, PublicKey, Purpose, eip2537};
+use super::{KeySum, Message, PublicKey, Purpose, eip2537};
 
 /// A point that claims to be a signature. It is on the curve; whether it lies in the right subgroup is checked where the
 /// sum that holds it is checked, once for all.
@@ -71,6 +71,21 @@ impl SignatureSum {
                 ));
             }
         }
+    }
+
+    /// The sum of these signatures, with the sum of their keys, which may have been reckoned otherwise than one by one.
+    pub fn of<'a>(signatures: impl Iterator<Item = &'a Signature>, keys: &KeySum) -> Self {
+        let mut sum: Option<blst_sig::AggregateSignature> = None;
+        for signature in signatures {
+            match &mut sum {
+                Some(sum) => {
+                    let _added = sum.add_signature(&signature.0, false).is_ok();
+                    debug_assert!(_added, "adding without a group check does not fail");
+                }
+                None => sum = Some(blst_sig::AggregateSignature::from_signature(&signature.0)),
+            }
+        }
+        Self { points: sum.map(|sum| (sum, keys.point().into())) }
     }
 
     /// One signature and its key, both times `weight` (which must not be zero).

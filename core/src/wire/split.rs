@@ -56,10 +56,16 @@ impl Split {
         request.eip712_signing_hash(&domain.eip712())
     }
 
+    /// Who asks; nothing when the signature is none.
+    #[must_use]
+    pub fn signer(&self, domain: &SigningDomain) -> Option<Address> {
+        recover(&self.signature, Self::digest(domain, self.batch, self.round, &self.vectors))
+    }
+
     /// Whether this aggregator asks.
     #[must_use]
     pub fn is_signed_by(&self, domain: &SigningDomain, aggregator: Address) -> bool {
-        recover(&self.signature, Self::digest(domain, self.batch, self.round, &self.vectors)) == Some(aggregator)
+        self.signer(domain) == Some(aggregator)
     }
 
     /// The request's bytes.

@@ -1,8 +1,11 @@
 //! An operator that misbehaves in every way that its keys allow, for the end-to-end tests.
 //!
 //! It is the real operator, with a liar between its pipeline and the network: every vote says the opposite of what it
-//! found, properly signed; when it performs it withholds its proposal in even slots and equivocates in odd ones, with a
-//! second proposal whose operations ask for more gas.
+//! found, properly signed, and the truth is sent after it; when it performs it withholds its proposal in even slots and
+//! equivocates in odd ones, with a second proposal whose operations ask for more gas.
+//!
+//! With `--dissent R` it is milder: it rejects the operations of the workflows whose number leaves R when divided by three,
+//! and is honest otherwise. Two such operators of four, and no batch has a quorum as a whole.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -16,6 +19,7 @@ use ditto_core::p2p::{
     Acceptance, Event, MessageToken, PeerId, PublishError, SendError, Topic, Transport, VoteReceipt,
 };
 use ditto_core::proposal::{BatchId, ProposedBatch, hash_batch, hash_batches};
+use ditto_core::task::Task;
 use ditto_core::telemetry::log;
 use ditto_core::verdict::{Reason, Verdict, VerdictVector};
 use ditto_core::wire::{self, Vote};
@@ -47,6 +51,9 @@ enum Command {
 struct Source {
     #[arg(long, short)]
     config: PathBuf,
+    /// Only reject the operations of every third workflow.
+    #[arg(long, value_name = "R")]
+    dissent: Option<u64>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -56,6 +63,7 @@ fn main() -> anyhow::Result<()> {
     log::install(&config.telemetry.log)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let corrupt = move |ends: Ends, keys: &Keys, domain| corrupt(ends, keys, domain, source.dissent);
         let node = Node::start(config, Arc::new(SystemClock), Some(Box::new(corrupt))).await?;
         terminate.recv().await;
         node.shutdown().await;
@@ -64,12 +72,13 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Puts the liar between pipeline and network.
-fn corrupt(ends: Ends, keys: &Keys, domain: SigningDomain) -> Ends {
+fn corrupt(ends: Ends, keys: &Keys, domain: SigningDomain, dissent: Option<u64>) -> Ends {
     let liar = Arc::new(Liar {
         honest: ends.transport,
         consensus: keys.consensus.clone(),
         signer: keys.signer.clone(),
         domain,
+        dissent,
         heard: Mutex::default(),
     });
     let (pass, events) = mpsc::channel(EVENTS);
@@ -92,6 +101,8 @@ struct Liar {
     consensus: SecretKey,
     signer: PrivateKeySigner,
     domain: SigningDomain,
+    /// It is only a dissenter.
+    dissent: Option<u64>,
     heard: Mutex<Heard>,
 }
 
@@ -122,11 +133,14 @@ impl Liar {
             let vote = Vote::decode(&bytes).ok()?;
             let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
             let batch = heard.batches.get(&vote.batch)?;
-            let opposite = |verdict: &Verdict| match verdict {
-                Verdict::Approve => Verdict::Reject(Reason::OtherOperation),
-                Verdict::Reject(_) | Verdict::Abstain => Verdict::Approve,
+            let said = |(task, verdict): (&Task, &Verdict)| match (self.dissent, verdict) {
+                (Some(remainder), verdict) if task.occurrence.workflow % 3 != remainder => *verdict,
+                // What it abstains from in a part stays abstained from, or it would contradict itself.
+                (Some(_), Verdict::Abstain) => Verdict::Abstain,
+                (_, Verdict::Approve) => Verdict::Reject(Reason::OtherOperation),
+                (_, Verdict::Reject(_) | Verdict::Abstain) => Verdict::Approve,
             };
-            let verdicts = VerdictVector(vote.verdicts.0.iter().map(opposite).collect());
+            let verdicts = VerdictVector(batch.tasks.iter().zip(&vote.verdicts.0).map(said).collect());
             let digest = self.domain.verdict_digest(vote.batch.proposal, &batch.tasks, &verdicts);
             let signature = self.consensus.sign(&digest, Purpose::Vote).to_bytes();
             Vote { verdicts, signature, ..vote }.encode().ok()
@@ -150,6 +164,9 @@ impl Liar {
 
     async fn misperform(&self, bytes: Vec<u8>) -> Result<(), PublishError> {
         self.remember(&bytes);
+        if self.dissent.is_some() {
+            return self.honest.publish(Topic::Proposals, bytes).await;
+        }
         let Ok(batch) = wire::decode_batch(&bytes) else { return Ok(()) };
         if batch.proposal.slot % 2 == 0 {
             tracing::info!(slot = batch.proposal.slot, "withholding");
@@ -174,7 +191,14 @@ impl Transport for Liar {
     }
 
     fn send_vote(&self, bytes: Vec<u8>) -> BoxFuture<'_, Result<VoteReceipt, SendError>> {
-        self.honest.send_vote(self.lie(bytes))
+        Box::pin(async move {
+            let lied = self.honest.send_vote(self.lie(bytes.clone())).await;
+            if self.dissent.is_none() {
+                // Both under its name: a fault that anybody can prove.
+                self.honest.send_vote(bytes).await.ok();
+            }
+            lied
+        })
     }
 
     fn send_vote_to(&self, aggregator: [u8; 20], bytes: Vec<u8>) -> BoxFuture<'_, Result<VoteReceipt, SendError>> {

@@ -111,6 +111,13 @@ impl Metrics {
         Self(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
     }
 
+    /// A counter's value, all labels together.
+    #[must_use]
+    pub fn total(&self, name: &str) -> u64 {
+        // Counters are whole and far below 2^53.
+        self.0.iter().filter(|sample| sample.name == name).map(|sample| sample.value as u64).sum()
+    }
+
     /// A counter's values by a label.
     #[must_use]
     pub fn by_label(&self, name: &str, label: &str) -> BTreeMap<String, u64> {

@@ -2,7 +2,7 @@
 
 mod accounts;
 mod contracts;
-mod operators;
+pub mod operators;
 pub mod workflows;
 
 use alloy::primitives::Address;

@@ -26,8 +26,19 @@ pub struct Operator {
     pub signer: PrivateKeySigner,
     /// Signs votes.
     pub consensus: SecretKey,
-    /// Whether it is started from `ditto-byzantine`.
-    pub byzantine: bool,
+    /// Whether, and how, it misbehaves.
+    pub conduct: Conduct,
+}
+
+/// How an operator behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conduct {
+    /// As it should.
+    Honest,
+    /// It rejects the operations of every third workflow: those whose number leaves this remainder.
+    Dissenting(u64),
+    /// It lies, withholds and equivocates.
+    Lying,
 }
 
 impl Operator {
@@ -44,12 +55,18 @@ impl Operator {
     }
 }
 
-/// The keys of all operators. The last ones are the byzantine ones.
+/// The keys of all operators. The last ones are those that misbehave.
 ///
 /// # Errors
 /// Practically never.
 pub fn derive(seed: &Seed, options: &Options) -> anyhow::Result<Vec<Operator>> {
-    let honest = options.operators.saturating_sub(options.byzantine);
+    let dissenting = options.operators.saturating_sub(options.byzantine);
+    let honest = dissenting.saturating_sub(options.dissenting);
+    let conduct = |index: u64| match index {
+        _ if index >= dissenting => Conduct::Lying,
+        _ if index >= honest => Conduct::Dissenting(index - honest),
+        _ => Conduct::Honest,
+    };
     (0..options.operators)
         .map(|index| {
             Ok(Operator {
@@ -57,7 +74,7 @@ pub fn derive(seed: &Seed, options: &Options) -> anyhow::Result<Vec<Operator>> {
                 controller: seed.ecdsa(Role::Controller, index)?,
                 signer: seed.ecdsa(Role::Signer, index)?,
                 consensus: seed.bls(Role::Consensus, index)?,
-                byzantine: index >= honest,
+                conduct: conduct(index),
             })
         })
         .collect()
