@@ -19,6 +19,10 @@ pub fn describe() {
         "Votes that a collector took when they were sent again, because it had (re)connected."
     );
     describe_counter!("ditto_operator_equivocations_total", "Second proposals of one performer for one slot.");
+    describe_counter!(
+        "ditto_operator_idle_slots_total",
+        "Slots in which this operator had neither a rank among the performers nor a vote that counts, and ran nothing."
+    );
     describe_counter!("ditto_operator_due_total", "Occurrences that were due, carried-over ones counted again.");
     describe_counter!(
         "ditto_operator_carried_over_total",

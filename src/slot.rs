@@ -6,6 +6,7 @@ use std::sync::Arc;
 use alloy::primitives::{B256, keccak256};
 use ditto_core::chain::{Batcher, Head};
 use ditto_core::clock::Slot;
+use ditto_core::committee::Standing;
 use ditto_core::evidence::Observation;
 use ditto_core::operators::OperatorSet;
 use ditto_core::proposal::Pin;
@@ -37,6 +38,8 @@ pub struct SlotContext {
     pub own_rank: Option<usize>,
     /// This operator's index in the set, if it is a member.
     pub own_index: Option<usize>,
+    /// Whether its votes count in this slot, and why not.
+    pub own_standing: Standing,
     /// What the slot's runs read.
     pub reads: Arc<SlotReads>,
     /// The end of the slot: nothing is simulated after it.
@@ -46,6 +49,12 @@ pub struct SlotContext {
 }
 
 impl SlotContext {
+    /// Whether this operator has nothing to do in the slot: it may neither propose nor attest.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.own_rank.is_none() && self.own_standing != Standing::Attests
+    }
+
     /// The seed of a workflow's `Math.random`: different for every slot and workflow, equal on every operator.
     #[must_use]
     pub fn seed(&self, workflow: WorkflowId) -> B256 {

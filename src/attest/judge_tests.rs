@@ -131,6 +131,7 @@ impl Bench {
             ranks: vec![0, 1],
             own_rank: None,
             own_index: Some(2),
+            own_standing: ditto_core::committee::Standing::Attests,
             end: Deadline::after(Duration::from_secs(60)),
             votes_until: Deadline::after(Duration::from_secs(60)),
         });

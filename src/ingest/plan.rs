@@ -15,13 +15,16 @@ use std::sync::Arc;
 use alloy::primitives::{Address, B256, U256};
 use ditto_core::admission::AcceptedSets;
 use ditto_core::bls::PublicKey;
+use ditto_core::chain::bindings::attestation_center::AttestationCenter;
 use ditto_core::chain::bindings::validator_module::DittoValidatorModule;
-use ditto_core::chain::{ChainConfig, ContractsConfig, Head, Heads, RpcError, SetError, SetReader};
+use ditto_core::chain::{ChainConfig, ContractsConfig, Head, Heads, RpcError, SetError, SetReader, task_rule};
 use ditto_core::clock::{Slot, SlotClock};
+use ditto_core::committee::{Electorate, Standing};
 use ditto_core::election::performers;
 use ditto_core::network::NetworkConfig;
 use ditto_core::operators::OperatorSet;
 use ditto_core::proposal::{Pin, hash_pins};
+use ditto_core::quorum::TaskRule;
 use ditto_core::stage::{Deadline, Handler, Outbox, Outcome};
 use ditto_core::task::Occurrence;
 use ditto_core::telemetry::Check;
@@ -125,12 +128,14 @@ impl Handler for Plan {
 impl Plan {
     async fn plan(&self, slot: Slot, deadline: Deadline) -> Result<(), NoPlan> {
         let (head, pins) = self.pins(slot, deadline).await?;
-        let set = self.sets.current(&head).await?;
+        let (set, rule) = futures::try_join!(async { self.sets.current(&head).await.map_err(NoPlan::from) }, async {
+            self.rule(&head).await.map_err(NoPlan::from)
+        },)?;
         if self.admitted.replace(vec![set.clone()]) {
             tracing::info!(set = set.id, members = set.members.len(), "another operator set is current");
             self.set_changed.notify_one();
         }
-        let context = Arc::new(self.context(slot, head, pins, set, deadline));
+        let context = Arc::new(self.context(slot, head, pins, set, &rule, deadline));
 
         let mut registry = self.registry.lock().await;
         let target = &self.chains[&self.network.target_chain];
@@ -142,10 +147,17 @@ impl Plan {
         self.board.note(slot, |counts| {
             counts.due = due.len() as u64;
             counts.rank = context.own_rank;
+            counts.attests = context.own_standing == Standing::Attests;
         });
         let occurrences: Arc<[Occurrence]> = due.iter().map(|candidate| candidate.occurrence).collect();
         self.announce(&context, Note::Planned { context: context.clone(), due: occurrences }).await;
 
+        if context.is_idle() {
+            // Its votes would not count, and nobody waits for its proposal: it forwards what others say, and runs nothing.
+            tracing::debug!(slot, standing = ?context.own_standing, "nothing to do in this slot");
+            metrics::counter!("ditto_operator_idle_slots_total").increment(1);
+            return Ok(());
+        }
         let hashes: HashSet<_> = due.iter().map(|candidate| candidate.workflow.code_hash).collect();
         let codes = registry.codes(target, hashes, head.hash, context.end).await;
         registry.forget_unused_code();
@@ -195,7 +207,24 @@ impl Plan {
         Ok((head, heads.iter().map(pin).collect()))
     }
 
-    fn context(&self, slot: Slot, head: Head, pins: Vec<Pin>, set: Arc<OperatorSet>, end: Deadline) -> SlotContext {
+    /// Who attests, and when it is enough, by what governance had set at the pin.
+    async fn rule(&self, head: &Head) -> Result<TaskRule, RpcError> {
+        let id = self.network.task_definition;
+        let target = &self.chains[&self.network.target_chain];
+        let call = AttestationCenter::taskDefinitionCall { id };
+        let definition = target.call(self.contracts.attestation_center, &call, head.hash, None).await?;
+        Ok(task_rule(id, &definition))
+    }
+
+    fn context(
+        &self,
+        slot: Slot,
+        head: Head,
+        pins: Vec<Pin>,
+        set: Arc<OperatorSet>,
+        rule: &TaskRule,
+        end: Deadline,
+    ) -> SlotContext {
         let ranks = performers(&set, slot, self.network.ranks);
         let own_index = set.by_key(&self.own_key).map(|(index, _)| index);
         if own_index.is_none() {
@@ -210,6 +239,7 @@ impl Plan {
             reads: Arc::new(self.reads.slot(slot, &pins)),
             own_rank: own_index.and_then(|own| ranks.iter().position(|ranked| *ranked == own)),
             own_index,
+            own_standing: own_index.map_or(Standing::Powerless, |own| Electorate::new(&set, rule, slot).standing(own)),
             ranks,
             pins,
             set,

@@ -246,6 +246,8 @@ impl Chain {
             rejectDenominator: 3,
             minimumPower: Default::default(),
             active: true,
+            maxAttesters: 0,
+            minimumAttesterPower: Default::default(),
         };
         let call = AttestationCenter::setTaskDefinitionCall { id: self.network.task_definition, definition };
         self.send(owner, center, call.abi_encode(), 0).await;
