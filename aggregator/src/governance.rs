@@ -217,3 +217,36 @@ impl Following {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::testing::{SLOT, operator_set};
+
+    #[test]
+    fn an_electorate_is_drawn_once_and_anew_when_set_or_rule_change() {
+        let (sets, set) = (AcceptedSets::new(), operator_set(&[1; 9]));
+        let governance = Governance::new(sets.clone());
+        assert!(governance.electorate(1, SLOT).is_none());
+        sets.replace(vec![set.clone()]);
+        assert!(governance.electorate(1, SLOT).is_none(), "no rule yet");
+        let rule = TaskRule { max_attesters: 4, ..TaskRule::default() };
+        governance.set_rule(Some(rule));
+        let electorate = |slot| governance.electorate(1, slot).unwrap().1;
+        let first = electorate(SLOT);
+        assert!(Arc::ptr_eq(&first, &electorate(SLOT)));
+        assert!(governance.electorate(2, SLOT).is_none(), "another set");
+        let others = (1..200).filter(|slot| electorate(SLOT + slot).seats() != first.seats()).count();
+        assert!(others > 150, "every slot has its own committee");
+        assert!(governance.electorates.lock().unwrap().len() <= ELECTORATES);
+
+        let jailed = first.seats().unwrap()[0];
+        sets.replace(vec![Arc::new(set.without(|index| index == jailed))]);
+        assert_eq!(electorate(SLOT).seats(), first.seats());
+        assert_eq!((electorate(SLOT).weight(jailed), electorate(SLOT).total()), (0, 4 - first.weight(jailed)));
+        governance.set_rule(Some(TaskRule::default()));
+        assert_eq!(electorate(SLOT).seats(), None);
+        assert!(Arc::ptr_eq(&electorate(SLOT), &electorate(SLOT + 1)), "without a cap all slots have the same");
+    }
+}

@@ -206,6 +206,11 @@ fn status(
             "slot": clock.current(),
             "head": heads.latest().map(|head| json!({ "number": head.number, "timestamp": head.timestamp })),
             "operator_set": sets.current().map(|set| json!({ "id": set.id, "members": set.members.len(), "power": set.total_power.to_string() })),
+            "rule": governance.rule().map(|rule| json!({
+                "max_attesters": rule.max_attesters,
+                "minimum_attester_power": rule.minimum_attester_power.to_string(),
+                "minimum_power": rule.minimum_power.to_string(),
+            })),
             "listen": addresses,
             "peers": peers,
             "stages": depths.read().into_iter().collect::<std::collections::BTreeMap<_, _>>(),

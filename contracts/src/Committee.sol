@@ -6,8 +6,8 @@ import {Electorate, IOBLS} from "./interfaces/IOBLS.sol";
 /// @title Who of a set counts, and how much, where a task definition bounds its attesters.
 /// @notice A member counts when its power at the snapshot is at least the definition's minimum. When more count than the definition
 ///         has seats, the seats are drawn for the slot, by power: the line of all eligible power is cut into as many equal
-///         stretches as there are seats, and a point is drawn on each; the member on whose share it falls has the seat. So nobody
-///         has more than its share of the seats by more than two, and one walk along the line finds all owners.
+///         stretches as there are seats, and a point is drawn on each; the member on whose share it falls has the seat. So
+///         nobody's seats differ from its share by two or more, and one walk along the line finds all owners.
 /// @dev Works on a roster in memory: one word per member, its low 96 bits the power. Same numbers: core/src/committee.rs.
 library Committee {
     /// @notice Most seats. A seat costs about 380 gas to draw and count, so a draw stays below 100,000; and who signs for it 1,450 each.

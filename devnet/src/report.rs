@@ -28,6 +28,8 @@ pub struct Report {
     pub operators: u64,
     /// Of these, misbehaving ones.
     pub byzantine: u64,
+    /// The cap on attesters; 0: none.
+    pub max_attesters: u16,
     /// Honest workflows.
     pub workflows: u64,
     /// Occurrences that had to execute, computed by the devnet from triggers and slot times.
@@ -158,6 +160,7 @@ impl Report {
             slot_seconds: options.slot_seconds,
             operators: options.operators,
             byzantine: options.byzantine,
+            max_attesters: options.max_attesters,
             workflows: options.workflows,
             due_expected,
             by_trigger: ledger
