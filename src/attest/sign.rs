@@ -113,3 +113,7 @@ impl Sign {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "sign_tests.rs"]
+mod tests;
