@@ -13,6 +13,8 @@ help:
 	@echo "make bench    what is fast and what it is compared with, into target/bench.json"
 	@echo "make fuzz     every decoder and parser against hostile bytes, for a bounded time"
 	@echo "make deb      Debian packages of both binaries, in target/debian"
+	@echo "make packages-test   installs, upgrades and purges these packages in a clean Debian root (as root)"
+	@echo "make audit    licences, sources and known advisories of other people's crates, by deny.toml"
 	@echo "make fmt      format the Rust code"
 
 .PHONY: demo
@@ -28,13 +30,15 @@ test: setup
 	cd contracts && $(FORGE) test
 	cargo $(TEST) --workspace
 	$(MAKE) --no-print-directory e2e
+	systemd/check.sh
+	scripts/docs.py
 
 # One after the other: each is a whole network, and their slots are short.
 .PHONY: e2e
 e2e: setup
 	cargo build --workspace --bins
 	scripts/metrics.sh --check
-	cargo $(TEST) -p ditto-devnet --test end_to_end --test workflow $(IGNORED)
+	scripts/monitoring.sh cargo $(TEST) -p ditto-devnet --test end_to_end --test registration --test workflow $(IGNORED)
 
 .PHONY: bench
 bench: setup
@@ -47,6 +51,17 @@ fuzz: setup
 .PHONY: deb
 deb: setup
 	scripts/deb.sh
+
+# Not part of `make test`: it needs packages (release builds, which alone take longer than all of the test), root, and a Debian
+# mirror for the first time. It is for before a release, and takes a minute then.
+.PHONY: packages-test
+packages-test:
+	packaging/test.sh
+
+# Not part of `make test` either: cargo-deny takes minutes to build, and what it finds changes without a change here.
+.PHONY: audit
+audit:
+	scripts/audit.sh
 
 .PHONY: fmt
 fmt:

@@ -1,7 +1,10 @@
 //! How few requests a slot's reads cost the node: 500 workflows that share oracles, through cache and batcher to a real
-//! anvil, beside one request per read. Writes `target/bench/reads.json`.
+//! anvil, beside one request per read. And what a slot's dry-runs cost it: 64 operations by the stage that builds them.
+//! Writes `target/bench/reads.json`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../tests/build/fixture.rs"]
+mod fixture;
 #[path = "../core/tests/chain/proxy.rs"]
 mod proxy;
 
@@ -12,8 +15,10 @@ use std::time::{Duration, Instant};
 use alloy::primitives::{Address, B256, Bytes};
 use ditto_core::chain::{Batcher, ChainConfig, Request, Rpc};
 use ditto_core::proposal::Pin;
+use ditto_operator::build::in_bursts;
 use ditto_operator::simulate::{ReadCache, ReadsConfig};
 use ditto_sandbox::{Read, ReadAnswer};
+use fixture::Fixture;
 use futures::future::join_all;
 use proxy::{Anvil, CHAIN, Proxy};
 use serde_json::{Value, json};
@@ -24,6 +29,10 @@ const ORACLES: usize = 20;
 /// Feeds that each workflow reads, one after the other.
 const READS: usize = 4;
 const SLOTS: u64 = 8;
+
+/// Operations of a slot, and how far apart their runs end: the pace of two cores.
+const OPERATIONS: u64 = 64;
+const APART: Duration = Duration::from_millis(2);
 
 fn oracle(number: usize) -> Address {
     Address::from_word(B256::from(alloy::primitives::U256::from(0xacc0_0000_usize + number)))
@@ -159,6 +168,38 @@ impl Stack {
     }
 }
 
+/// A slot's operations through the stage, asking the node by this batcher.
+async fn operations(fixture: &Fixture, node: Batcher) -> Measured {
+    let stage = Arc::new(fixture.stage(node));
+    let mut measured = Measured::default();
+    for slot in 0..=SLOTS {
+        let mut runs = Vec::new();
+        for id in 0..OPERATIONS {
+            runs.push(fixture.run(id).await);
+        }
+        fixture.proxy.forget();
+        let began = Instant::now();
+        let ended = tokio::time::Instant::now();
+        let built = (0..).zip(runs).map(|(number, run)| {
+            let stage = stage.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep_until(ended + APART * number).await;
+                stage.build(run).await
+            })
+        });
+        for label in join_all(built.collect::<Vec<_>>()).await {
+            assert_eq!(label.unwrap(), "operation");
+        }
+        // The first slot reads the policy, and opens connections.
+        if slot > 0 {
+            measured.requests.push(fixture.proxy.asked("eth_call") as f64);
+            measured.batches.push(fixture.proxy.batches().len() as f64);
+            measured.slots.push(began.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    measured
+}
+
 fn row(name: &str, unit: &str, value: f64, peer: f64, note: &str) -> Value {
     json!({
         "name": name, "value": value, "unit": unit, "peer": "one request per read", "peer_value": peer,
@@ -206,6 +247,25 @@ fn main() {
                 let (ours, peer) = (at(&ours.latencies, share), at(&peer.latencies, share));
                 rows.push(row(&name(stem), "us a read, waiting for a place included", ours, peer, &what));
             }
+        }
+        let fixture = Fixture::start().await;
+        let shared = Batcher::start(fixture.rpc.clone(), 100);
+        let (ours, peer) = (operations(&fixture, in_bursts(&shared)).await, operations(&fixture, shared.clone()).await);
+        let what = format!(
+            "{OPERATIONS} operations a slot whose runs end {} ms apart; peer: the batcher of reads (1 ms), as it was; \
+             ratio: peer / ours",
+            APART.as_millis()
+        );
+        for (name, unit, ours, peer) in [
+            ("build.http_requests_per_slot", "HTTP requests", &ours.batches, &peer.batches),
+            ("build.eth_calls_per_slot", "eth_calls", &ours.requests, &peer.requests),
+            ("build.slot_ms", "ms from the first run's end to the last operation", &ours.slots, &peer.slots),
+        ] {
+            let (ours, peer) = (at(ours, 0.5), at(peer, 0.5));
+            rows.push(json!({
+                "name": name, "value": ours, "unit": unit, "peer": "the batcher of reads", "peer_value": peer,
+                "ratio": peer / ours, "note": what,
+            }));
         }
         rows
     });

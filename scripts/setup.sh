@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Installs what a build needs beyond Rust, on a Debian-like machine: a C++ compiler, cmake and simde (the JavaScript engine),
-# node and npm (Solidity dependencies, forge, anvil). Does nothing, and says nothing, when all of it is there.
+# node and npm (Solidity dependencies, forge, anvil); and what `make test` checks units and documents with (systemd's tools,
+# python). Does nothing, and says nothing, when all of it is there.
+#
+#   scripts/setup.sh [build]      build: only what compiling takes, as in packaging/Dockerfile
 set -euo pipefail
 root="$(cd "$(dirname "$0")/.." && pwd)"
 
@@ -10,9 +13,14 @@ command -v c++ >/dev/null || packages+=(g++)
 command -v make >/dev/null || packages+=(make)
 command -v cmake >/dev/null || packages+=(cmake)
 [ -e /usr/include/simde/check.h ] || packages+=(libsimde-dev)
-# Debian's node comes without npm; others bring it along.
-command -v node >/dev/null || packages+=(nodejs)
-command -v npm >/dev/null || packages+=(npm)
+if [ "${1:-}" != build ]; then
+  # Debian's node comes without npm; others bring it along.
+  command -v node >/dev/null || packages+=(nodejs)
+  command -v npm >/dev/null || packages+=(npm)
+  # Only its tools are used: no systemd has to run.
+  command -v systemd-analyze >/dev/null || packages+=(systemd)
+  command -v python3 >/dev/null || packages+=(python3)
+fi
 
 if [ "${#packages[@]}" -gt 0 ]; then
   as_root=()
@@ -41,6 +49,8 @@ command -v cargo >/dev/null || {
   echo "scripts/setup.sh: cargo is missing; install Rust from https://rustup.rs" >&2
   exit 1
 }
+
+[ "${1:-}" != build ] || exit 0
 
 # npm ci starts by deleting node_modules: only when the lock file is another than the one that was installed.
 stamp="$root/node_modules/.installed-lock"

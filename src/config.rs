@@ -130,7 +130,7 @@ impl OperatorConfig {
             layers.file(file)?;
         }
         layers.overrides(overrides)?;
-        layers.ignore(&["DITTO_CONFIG"]).environment("DITTO_", std::env::vars_os())?;
+        layers.ignore(&["DITTO_CONFIG"]).environment("DITTO_", std::env::vars_os())?.presets()?;
         let loaded = layers.load::<Self>()?;
         loaded.value.check().map_err(|(key, cause)| loaded.refuse(key, cause))?;
         Ok(loaded)

@@ -83,3 +83,57 @@ fn worth_passing_on(bytes: &[u8], sets: &AcceptedSets) -> Acceptance {
     let member = sets.set(vote.set_id).and_then(|set| set.members.get(usize::try_from(vote.attester).ok()?));
     if member.is_some_and(|member| member.power > 0) { Acceptance::Accept } else { Acceptance::Ignore }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use ditto_core::p2p::{MessageToken, PeerId, PublishError, Role, SendError, VoteReceipt};
+    use ditto_core::stage::{Pipeline, StageConfig};
+    use ditto_core::telemetry::measured;
+    use futures::future::BoxFuture;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    /// Remembers the verdicts on what was gossiped.
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<Acceptance>>);
+
+    impl Transport for Heard {
+        fn publish(&self, _: Topic, _: Vec<u8>) -> BoxFuture<'_, Result<(), PublishError>> {
+            Box::pin(async { Ok(()) })
+        }
+        fn send_vote(&self, _: Vec<u8>) -> BoxFuture<'_, Result<VoteReceipt, SendError>> {
+            Box::pin(async { Ok(VoteReceipt::Accepted) })
+        }
+        fn send_vote_to(&self, _: [u8; 20], _: Vec<u8>) -> BoxFuture<'_, Result<VoteReceipt, SendError>> {
+            Box::pin(async { Ok(VoteReceipt::Accepted) })
+        }
+        fn report(&self, _: MessageToken, verdict: Acceptance) {
+            self.0.lock().unwrap().push(verdict);
+        }
+        fn ban(&self, _: PeerId, _: Duration, _: &'static str) {}
+    }
+
+    #[tokio::test]
+    async fn what_is_no_message_of_ours_is_rejected_and_counted() {
+        let undecodable = || measured("ditto_operator_undecodable_total", &[]);
+        let before = undecodable();
+        let (events, listening) = mpsc::channel(8);
+        for topic in [Topic::Proposals, Topic::Splits] {
+            let (from, token) = (PeerId::random(), MessageToken::detached());
+            events
+                .send(Event::Gossip { topic, bytes: vec![7; 9], from, role: Role::Operator([1; 20]), token })
+                .await
+                .unwrap();
+        }
+        drop(events);
+        let mut pipeline = Pipeline::new("test", Duration::from_secs(5));
+        let (judge, _inbox) = pipeline.queue("judge", &StageConfig::waiting(2, 1));
+        let heard = Arc::new(Heard::default());
+        let (collectors, _) = mpsc::channel(1);
+        listen(listening, heard.clone(), AcceptedSets::new(), judge, collectors, CancellationToken::new()).await;
+        assert_eq!(*heard.0.lock().unwrap(), [Acceptance::Reject, Acceptance::Reject]);
+        assert!(undecodable() >= before + 2.0);
+    }
+}

@@ -21,5 +21,7 @@ pub mod propose;
 pub mod run;
 pub mod simulate;
 pub mod slot;
+pub mod status;
 pub mod terminal;
+pub mod top;
 pub mod workflow;

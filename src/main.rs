@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use ditto_core::chain::Rpc;
+use ditto_core::config::{Loaded, show};
+use ditto_core::hardening::forbid_dumps;
 use ditto_core::telemetry::catalog::{catalog, table};
 use ditto_operator::attest::journal_command::{self, JournalCommand};
 use ditto_operator::config::OperatorConfig;
 use ditto_operator::history::command::{self as trace, TraceOptions};
 use ditto_operator::node::Keys;
 use ditto_operator::workflow::{self, WorkflowCommand};
-use ditto_operator::{doctor, keys, metrics, run};
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use ditto_operator::{doctor, keys, metrics, run, top};
 
 /// Runs an operator of the Ditto network.
 #[derive(Parser)]
@@ -58,6 +59,22 @@ enum Command {
         #[command(flatten)]
         options: TraceOptions,
     },
+    /// Shows a running operator's pipeline, live: queues, rates, drops, the last slots.
+    Top(top::TopFlags),
+    /// Registers this operator at OBLS with the controller's key: shows the transaction, and sends it with `--send`.
+    Register {
+        #[command(flatten)]
+        source: Source,
+        #[command(flatten)]
+        options: keys::ControllerOptions,
+    },
+    /// Changes the delegated signer at OBLS with the controller's key: shows the transaction, and sends it with `--send`.
+    SetSigner {
+        #[command(flatten)]
+        source: Source,
+        #[command(flatten)]
+        options: keys::SetSignerOptions,
+    },
     /// Prints what the operator measures, as a Markdown table.
     Metrics,
     /// Prints completions for a shell.
@@ -86,8 +103,15 @@ enum Command {
 enum ConfigCommand {
     /// Says whether it can be run with.
     Check(Source),
-    /// Prints every value that is in effect. Secrets are not part of a configuration.
-    Show(Source),
+    /// Prints every value in force, and where it came from: file and line, variable, flag, preset or default. Secrets are not
+    /// part of a configuration, and of URLs no credential is shown.
+    Show {
+        #[command(flatten)]
+        source: Source,
+        /// Prints as JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Where the configuration comes from: a file, `DITTO_…` variables over it, `--set` over that.
@@ -99,6 +123,10 @@ struct Source {
     /// Sets one key, such as `telemetry.listen=127.0.0.1:9401`. May be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair)]
     overrides: Vec<(String, String)>,
+    /// What is public of a network: ethereum, base, arbitrum, polygon, holesky. Whatever is set anywhere goes before it. May
+    /// be given several times: the first is the target chain, the others are read.
+    #[arg(long, value_name = "NETWORK")]
+    preset: Vec<String>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -108,15 +136,22 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Source {
     fn load(&self) -> anyhow::Result<OperatorConfig> {
-        Ok(OperatorConfig::load(Some(&self.config), &self.overrides)?.value)
+        Ok(self.loaded()?.value)
+    }
+
+    fn loaded(&self) -> anyhow::Result<Loaded<OperatorConfig>> {
+        let mut overrides = self.overrides.clone();
+        if !self.preset.is_empty() {
+            overrides.push(("preset".to_owned(), serde_json::to_string(&self.preset)?));
+        }
+        Ok(OperatorConfig::load(Some(&self.config), &overrides)?)
     }
 }
 
 fn main() -> ExitCode {
     // Before any thread: when this process was re-executed as a zygote, this never returns.
     ditto_sandbox::enter_if_zygote();
-    // Keys are in memory: no core dump, and nobody else's debugger (prctl(2), PR_SET_DUMPABLE).
-    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+    if let Err(error) = forbid_dumps() {
         eprintln!("ditto-operator: core dumps cannot be forbidden: {error}");
     }
     match act(Cli::parse().command) {
@@ -151,9 +186,17 @@ fn act(command: Command) -> anyhow::Result<bool> {
             }
             println!("the configuration is good");
         }
-        Command::Config { what: ConfigCommand::Show(source) } => {
-            println!("{}", serde_json::to_string_pretty(&source.load()?)?);
+        Command::Config { what: ConfigCommand::Show { source, json } } => {
+            let shown = source.loaded()?.shown()?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&show::as_json(&shown))?);
+            } else {
+                print!("{}", show::as_toml(&shown));
+            }
         }
+        Command::Top(flags) => top::run(&flags)?,
+        Command::Register { source, options } => keys::register(&options, &source.load()?)?,
+        Command::SetSigner { source, options } => keys::set_signer(&options, &source.load()?)?,
         Command::Generate(options) => keys::generate(&options)?,
         Command::Keys { source, what } => keys::act(what, || source.load())?,
     }

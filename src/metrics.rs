@@ -1,7 +1,10 @@
 //! What the operator measures beside its stages, with units and help texts.
 
+use ditto_core::stage::Handler;
 use ditto_core::{stage, store, telemetry};
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+
+use crate::simulate::Simulate;
 
 /// Describes everything that an operator exports: its own metrics, its stages', its store's and its process's.
 pub fn describe_all() {
@@ -77,5 +80,50 @@ pub fn describe() {
     );
     describe_gauge!("ditto_reads_cache_entries", "Answers in the read cache.");
     describe_gauge!("ditto_reads_cache_bytes", Unit::Bytes, "Bytes that the read cache counts for its answers.");
+    describe_gauge!("ditto_operator_set_id", "The operator set of the last planned slot.");
+    describe_gauge!(
+        "ditto_operator_own_power",
+        "This operator's voting power in the operator set of the last planned slot; 0 when it is not in it."
+    );
+    describe_gauge!("ditto_operator_balance_wei", "The delegated signer's balance on the target chain.");
+    describe_counter!(
+        "ditto_operator_votes_missed_total",
+        "Batches without a vote of this operator that it could have given, by reason: nothing to say of any task \
+         (abstained), no plan of the slot, a journal that fails, a vote that was refused or reached nobody."
+    );
+    describe_gauge!("ditto_operator_total_power", "Voting power of that set's members together.");
+    ditto_sandbox::describe_metrics();
     ditto_core::chain::describe();
+    zero();
+}
+
+/// A counter that appears with its first event has no increase by it: what is watched begins at zero.
+fn zero() {
+    let plain = [
+        "ditto_operator_votes_resent_total",
+        "ditto_operator_equivocations_total",
+        "ditto_operator_due_total",
+        "ditto_operator_carried_over_total",
+        "ditto_operator_triggers_unknown_total",
+        "ditto_operator_slots_missed_total",
+        "ditto_operator_proposed_total",
+        "ditto_operator_conflicts_avoided_total",
+        "ditto_operator_journal_failures_total",
+        "ditto_operator_undecodable_total",
+    ];
+    for name in plain {
+        counter!(name).increment(0);
+    }
+    for verdict in ["approve", "reject", "abstain"] {
+        counter!("ditto_operator_verdicts_total", "verdict" => verdict).increment(0);
+    }
+    for reason in ["abstained", "no_plan", "journal_failed", "refused", "undelivered"] {
+        counter!("ditto_operator_votes_missed_total", "reason" => reason).increment(0);
+    }
+    for outcome in Simulate::OUTCOMES {
+        counter!("ditto_operator_simulations_total", "outcome" => *outcome).increment(0);
+    }
+    for outcome in ["taken", "not_elected", "too_early", "wrong_pin", "other_engine", "too_large"] {
+        counter!("ditto_operator_parked_proposals_total", "outcome" => outcome).increment(0);
+    }
 }

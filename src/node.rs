@@ -26,6 +26,7 @@ use crate::config::OperatorConfig;
 use crate::history::History;
 use crate::ingest::Checks;
 use crate::pipeline::{self, Parts};
+use crate::status::Vitals;
 
 /// Events from the network that may wait to be read.
 const EVENTS: usize = 4_096;
@@ -102,8 +103,8 @@ impl Node {
             .map_err(|error| anyhow::anyhow!("`state_dir`: cannot keep a history there: {error}"))?;
         let board = Arc::new(Board::new(history));
         let clock = SlotClock::new(config.network.schedule(), clock);
-        let status = status(&config, &clock, &board, &keys);
-        let serving = serve(&config.telemetry, metrics, readiness.clone(), status).await?;
+        let vitals = Vitals::new(&config, &clock, &board, &readiness, &keys);
+        let serving = serve(&config.telemetry, metrics, readiness.clone(), vitals.answers()).await?;
 
         let mut chains = BTreeMap::new();
         let mut heads = BTreeMap::new();
@@ -112,7 +113,10 @@ impl Node {
             heads.insert(*id, Heads::follow(rpc.clone(), Duration::from_millis(chain.poll_ms), stop.clone()));
             chains.insert(*id, Batcher::start(rpc, chain.batch));
         }
+        let heads = Arc::new(heads);
+        vitals.chains(heads.clone());
         let target = chains[&config.network.target_chain].rpc().clone();
+        vitals.follow_balance(target.clone(), stop.clone());
         // The sandbox's zygotes are made while the chain is waited for.
         let sandbox = Sandbox::start(config.sandbox.clone())?;
         let journal = journal(&config, &keys)?;
@@ -150,6 +154,7 @@ impl Node {
             heard,
             stop.clone(),
         )?;
+        vitals.peers(admitted.clone(), network.clone());
         let set_changed = Arc::new(Notify::new());
         follow_peers(network.clone(), set_changed.clone(), peers_ready, stop.clone());
         let domain = SigningDomain {
@@ -168,7 +173,7 @@ impl Node {
             domain,
             clock,
             chains: Arc::new(chains),
-            heads: Arc::new(heads),
+            heads,
             sets,
             admitted,
             set_changed,
@@ -181,6 +186,7 @@ impl Node {
             board,
             checks,
         })?;
+        vitals.stages(pipeline.depths());
         Ok(Self { pipeline, network, serving, sandbox, stop })
     }
 
@@ -266,29 +272,4 @@ fn follow_peers(
             }
         }
     });
-}
-
-/// What `/status` shows.
-fn status(
-    config: &Arc<OperatorConfig>,
-    clock: &SlotClock,
-    board: &Arc<Board>,
-    keys: &Keys,
-) -> ditto_core::telemetry::StatusFn {
-    let (config, clock, board) = (config.clone(), clock.clone(), board.clone());
-    let (consensus, signer) = (alloy::hex::encode_prefixed(keys.consensus.public().to_bytes()), keys.signer.address());
-    Arc::new(move || {
-        serde_json::json!({
-            "binary": "ditto-operator",
-            "version": env!("CARGO_PKG_VERSION"),
-            "engine_id": B256::from(ditto_sandbox::engine_id_with(&config.sandbox.limits)),
-            "network": config.network.name,
-            "network_id": config.chains.get(&config.network.target_chain).map(|chain| config.network.id(chain)),
-            "target_chain": config.network.target_chain,
-            "slot": clock.current(),
-            "consensus_key": consensus,
-            "signer": signer,
-            "slots": board.recent(),
-        })
-    })
 }

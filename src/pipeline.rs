@@ -35,8 +35,8 @@ use tokio::sync::{Mutex, Notify, mpsc};
 
 use crate::attest::sent::{self, Sent};
 use crate::attest::{Cast, Journal, Judge, Sign};
-use crate::board::Board;
-use crate::build::Build;
+use crate::board::{self, Board};
+use crate::build::{Build, in_bursts};
 use crate::config::OperatorConfig;
 use crate::gossip;
 use crate::ingest::due::Occurrences;
@@ -109,6 +109,8 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
 
     let ticking = clock.clone();
     pipeline.source("slots", |stopping| ingest::slots(ticking, plan, stopping));
+    let (counts, counting) = (board.clone(), clock.clone());
+    pipeline.source("slot_log", |stopping| board::log_slots(counts, counting, stopping));
     let (arrived, arrivals) = sent::arrivals();
     let (hearing, sets_heard, heard) = (transport.clone(), admitted.clone(), judge.clone());
     pipeline.source("gossip", |stopping| gossip::listen(events, hearing, sets_heard, heard, arrived, stopping));
@@ -156,7 +158,7 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
             contracts,
             domain,
             engine_id,
-            node: target,
+            node: in_bursts(&target),
             policies: StdMutex::new(HashMap::new()),
             board: board.clone(),
             propose: propose.clone(),
@@ -194,7 +196,7 @@ pub fn start(parts: Parts) -> Result<Pipeline, PoolError> {
             last_set: None,
         },
     );
-    pipeline.cpu(to_sign, Sign { key: consensus, journal, domain, board, cast })?;
-    pipeline.io(to_cast, Cast { transport, sent });
+    pipeline.cpu(to_sign, Sign { key: consensus, journal, domain, board: board.clone(), cast })?;
+    pipeline.io(to_cast, Cast { transport, sent, board });
     Ok(pipeline)
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Checks units and example configurations without starting anything: `systemd-analyze verify` must say nothing,
-# `systemd-analyze security` at most the limit below, and the binaries must accept the examples.
+# `systemd-analyze security` at most the limit below, and the binaries must accept the examples, with keystores and with bare
+# keys. Needs systemd's tools, 252 or later, and no systemd that runs.
 #
 #   systemd/check.sh [DIRECTORY OF THE BINARIES]        by default target/debug
 #
@@ -18,8 +19,10 @@ fail() {
 }
 
 # verify looks for the programs where the units name them.
-mkdir -p "$root/usr/bin" "$root/usr/lib/systemd" "$root/etc/systemd/system" "$root/etc/ditto"
+mkdir -p "$root/usr/bin" "$root/bin" "$root/usr/lib/systemd" "$root/etc/systemd/system" "$root/etc/ditto"
 cp -r /usr/lib/systemd/system "$root/usr/lib/systemd/"
+printf '#!/bin/sh\n' >"$root/bin/kill"
+chmod 755 "$root/bin/kill"
 cp "$here"/*.service "$root/etc/systemd/system/"
 for name in operator aggregator; do
 	unit=ditto-$name.service
@@ -34,23 +37,72 @@ for name in operator aggregator; do
 	sed -n 's/^.*Overall exposure level/exposure/p' "$root/security"
 done
 
-# Anybody's keys. 31337's second account is the examples' aggregator; a consensus key lies below the curve's order.
+# Anybody's keys, bare and in keystores. 31337's second account is the examples' aggregator; a consensus key lies below the
+# curve's order.
 umask 077
-echo 59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d >"$root/etc/ditto/submitter.key"
-echo 0000000000000000000000000000000000000000000000000000000000000001 >"$root/etc/ditto/signer.key"
-cp "$root/etc/ditto/signer.key" "$root/etc/ditto/consensus.key"
-for name in operator aggregator; do
-	config="$root/etc/ditto/$name.toml"
-	sed "s|/etc/ditto/|$root/etc/ditto/|" "$here/$name.toml" >"$config"
-	"$bin/ditto-$name" config check --config "$config" || fail "$name.toml is refused"
-	# As the unit has it: the variables go over the file, and systemd's mode for credentials is accepted.
-	sed "s|$root/etc/ditto/.*key|/nonexistent|" "$config" >"$root/service.toml"
-	credentials=$root/credentials
-	rm -rf "$credentials"
-	cp -r "$root/etc/ditto" "$credentials"
-	chmod 440 "$credentials"/*
-	env CREDENTIALS_DIRECTORY="$credentials" $(sed -n "s|^Environment=\(.*\)%d/|\1$credentials/|p" "$here/ditto-$name.service") \
-		"$bin/ditto-$name" config check --config "$root/service.toml" || fail "$name.toml is refused with the unit's variables"
+etc=$root/etc/ditto
+mkdir "$root/bare" "$root/sealed"
+echo 59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d >"$root/bare/submitter.json"
+echo 0000000000000000000000000000000000000000000000000000000000000001 >"$root/bare/signer.json"
+cp "$root/bare/signer.json" "$root/bare/consensus.json"
+echo 'correct horse' >"$root/sealed/keystore-password"
+for name in submitter signer consensus; do
+	kind=ecdsa
+	[ $name = consensus ] && kind=bls
+	"$bin/ditto-operator" keys import "$root/sealed/$name.json" --kind $kind --from "$root/bare/$name.json" --light \
+		--password-file "$root/sealed/keystore-password" >"$root/said" 2>&1 || fail "keys import: $(cat "$root/said")"
 done
-[ $failed = 0 ] && echo "units and examples are good"
+
+accepts() { # what, program, configuration, and the environment before it all
+	what=$1 program=$2 config=$3
+	shift 3
+	env "$@" "$bin/$program" config check --config "$config" >"$root/said" 2>&1 </dev/null ||
+		fail "$what: $(cat "$root/said")"
+}
+refuses() { # likewise
+	what=$1 program=$2 config=$3
+	shift 3
+	env "$@" "$bin/$program" config check --config "$config" >"$root/said" 2>&1 </dev/null && fail "$what: was accepted"
+	grep -q 'password of .* is needed' "$root/said" || fail "$what: $(cat "$root/said")"
+}
+for name in operator aggregator; do
+	program=ditto-$name
+	unit=$here/$program.service
+	# By hand, as root.
+	for keys in bare sealed; do
+		rm -f "$etc"/*
+		cp "$root/$keys"/* "$etc"
+		sed "s|/etc/ditto/|$etc/|" "$here/$name.toml" >"$etc/$name.toml"
+		accepts "$name.toml, $keys keys" $program "$etc/$name.toml"
+	done
+	# As the unit has it: what it loads is shown with systemd's mode for credentials, what is missing as SetCredential says, and
+	# the variables go over the file. The service itself cannot look into /etc/ditto.
+	credentials=$root/credentials
+	sed "s|/etc/ditto/|/nonexistent/|" "$here/$name.toml" >"$root/$name.toml"
+	variables=$(sed -n "s|^Environment=\(.*\)%d/|\1$credentials/|p" "$unit")
+	for keys in bare sealed locked; do
+		rm -rf "$credentials"
+		mkdir "$credentials"
+		sed -n 's/^SetCredential=//p' "$unit" | while IFS=: read -r credential value; do
+			printf "$value" >"$credentials/$credential"
+		done
+		sed -n 's/^LoadCredential=//p' "$unit" | while IFS=: read -r credential file; do
+			file=${file##*/}
+			case $keys:$file in
+			*:"$name.toml") from=$root/$file ;;
+			locked:keystore-password) continue ;;
+			locked:*) from=$root/sealed/$file ;;
+			*) from=$root/$keys/$file ;;
+			esac
+			if [ -e "$from" ]; then cp "$from" "$credentials/$credential"; fi
+		done
+		chmod 440 "$credentials"/*
+		check=accepts
+		[ $keys = locked ] && check=refuses
+		# One variable a line, none with a space.
+		# shellcheck disable=SC2086
+		$check "$program.service, $keys keys" $program "$credentials/$name.toml" CREDENTIALS_DIRECTORY="$credentials" $variables
+	done
+done
+[ $failed = 0 ] && echo "units and examples are good, with keystores and with bare keys"
 exit $failed

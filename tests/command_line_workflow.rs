@@ -150,6 +150,11 @@ fn check_shows_the_line_with_a_caret() {
     let said = said(&output);
     assert!(said.contains("3 |     throw new Error(\"oh no\");\n"), "{said}");
     assert!(said.contains("|     ^^^^^^^^^^^^^^^^^^^^^^^^^\n"), "{said}");
+    assert!(said.contains("workflow.ts:3:5\n"), "{said}");
+    // Only what is meant is underlined.
+    fs::write(path.join("workflow.ts"), "export default { async run() { return await fetch(\"x\"); } };\n").unwrap();
+    let told = crate::said(&workflow(&["check", path.to_str().unwrap()]));
+    assert!(told.contains(&format!("| {:44}^^^^^\n", "")), "{told}");
     assert!(!said.contains('\u{1b}'), "no colours where nobody sees them");
 }
 
@@ -248,4 +253,207 @@ fn publish_says_what_it_needs_before_it_does_anything() {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     let told = publish(&["--key", key.to_str().unwrap(), "--rpc", "http://127.0.0.1:1"]);
     assert!(told.contains("127.0.0.1:1") && !told.contains(&"11".repeat(32)), "{told}");
+}
+
+const TOKEN: &str = "0x00000000000000000000000000000000000000AA";
+const BOB: &str = "0x00000000000000000000000000000000000000bb";
+
+/// A Ditto workflow document as its own tools write one: two jobs on two chains.
+fn document() -> Value {
+    let pay = serde_json::json!({
+        "id": "pay", "chainId": 31337, "session": "eyJ…",
+        "steps": [
+            { "target": TOKEN, "abi": "transfer(address,uint256)", "args": [BOB, "18446744073709551616"], "value": "0" },
+            { "target": BOB, "abi": "", "args": [], "value": "7", "type": "contract" },
+            { "target": TOKEN, "abi": "function mark(uint64 at, string why)", "args": [18_446_744_073_709_551_615_u64, "a \"b\"\n"] },
+        ],
+    });
+    let bridge = serde_json::json!({
+        "id": "../bri dge", "chainId": 10, "steps": [{ "target": BOB, "abi": "", "value": 1 }],
+    });
+    serde_json::json!({
+        "workflow": {
+            "owner": "0x00000000000000000000000000000000000000cc",
+            "triggers": [
+                { "type": "cron", "params": { "schedule": "*/5  * * * *" } },
+                { "type": "event", "params": {
+                    "signature": "Transfer(address indexed from, address indexed to, uint256 value)",
+                    "contractAddress": TOKEN, "chainId": 31337, "filter": { "to": [BOB, TOKEN], "from": null },
+                } },
+                { "type": "onchain", "params": {
+                    "target": TOKEN, "abi": "balanceOf(address) view returns (uint256)", "args": [BOB], "chainId": 1,
+                    "value": null, "onchainCondition": { "condition": 3, "value": "1000" },
+                } },
+            ],
+            "jobs": [pay, bridge],
+            "count": 3, "validAfter": 1_700_000_000, "validUntil": 4_000_000_000_u64, "interval": "3600",
+        },
+        "metadata": { "createdAt": 1_700_000_000_000_u64, "version": "1.0.0" },
+    })
+}
+
+fn import(from: &Path, out: &Path, more: &[&str]) -> (bool, Value) {
+    let output =
+        workflow(&[&["import", from.to_str().unwrap(), "--out", out.to_str().unwrap(), "--json"], more].concat());
+    let json = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(&output)));
+    (output.status.success(), json)
+}
+
+#[test]
+fn a_document_s_jobs_become_workflows_that_check_and_build() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("monthly.json");
+    fs::write(&file, document().to_string()).unwrap();
+    let out = directory.path().join("imported");
+    let (good, report) = import(&file, &out, &["--account", "0x00000000000000000000000000000000000000dd"]);
+    assert!(good, "{report:#}");
+    let made = report["documents"][0]["workflows"].as_array().unwrap();
+    assert_eq!(made.iter().map(|made| made["chain"].as_u64().unwrap()).collect::<Vec<_>>(), [31_337, 10]);
+    let due: Vec<&str> = made[0]["due"].as_array().unwrap().iter().map(|due| due.as_str().unwrap()).collect();
+    assert_eq!(due[0], "by the clock: */5  * * * * (UTC)");
+    assert!(
+        due[1].starts_with("on Transfer of ") && due[1].ends_with(&format!("to is one of {BOB}, {TOKEN}")),
+        "{}",
+        due[1]
+    );
+    assert!(due[2].ends_with("on chain 1 is at least 1000"), "{}", due[2]);
+    let limits = made[0]["limits"].as_str().unwrap();
+    assert!(limits.contains("3 times") && limits.contains("3600 s") && limits.contains("2023-11-14"), "{limits}");
+    let call = made[0]["calls"][0]["decoded"].as_str().unwrap();
+    assert!(call.starts_with("transfer(") && call.ends_with(", 18446744073709551616)"), "{call}");
+    assert_eq!(made[0]["calls"][1]["value"], "0x7");
+    assert!(made[0]["calls"][2]["decoded"].as_str().unwrap().contains("at: 18446744073709551615"), "{report:#}");
+
+    // The second one's id leads out of the directory nowhere.
+    let bridge = PathBuf::from(made[1]["directory"].as_str().unwrap());
+    assert_eq!(bridge, out.join("monthly----bri-dge"));
+    for made in made {
+        let path = PathBuf::from(made["directory"].as_str().unwrap());
+        let (good, report) = check(&path);
+        assert!(good, "{report:#}");
+        assert_eq!(finding(&report, "manifest")["status"], "ok");
+        assert!(finding(&report, "triggers")["detail"].as_str().unwrap().contains("on Transfer of"), "{report:#}");
+        let steps = finding(&report, "steps")["detail"].as_str().unwrap();
+        assert!(steps.contains(made["code_hash"].as_str().unwrap()) && steps.contains("no script"), "{steps}");
+        let built = workflow(&["build", path.to_str().unwrap(), "--json"]);
+        let built: Value = serde_json::from_slice(&built.stdout).unwrap();
+        assert_eq!((&built["code_hash"], &built["form"]), (&made["code_hash"], &Value::from("calls")));
+        let bytes = fs::read(built["file"].as_str().unwrap()).unwrap();
+        assert_eq!(made["code_hash"], alloy::primitives::keccak256(&bytes).to_string());
+        let ran = said(&workflow(&["run", path.to_str().unwrap()]));
+        assert!(ran.contains("rpc"), "which node is missing: {ran}");
+        let published = said(&workflow(&["publish", path.to_str().unwrap()]));
+        assert!(published.contains("contracts] is missing"), "{published}");
+    }
+
+    // Nothing is written over.
+    let again = workflow(&["import", file.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    assert!(!again.status.success() && said(&again).contains("--out"), "{}", said(&again));
+}
+
+#[test]
+fn a_directory_of_documents_is_imported_and_what_is_refused_is_named_by_its_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let from = directory.path().join("documents");
+    fs::create_dir(&from).unwrap();
+    fs::write(from.join("a.json"), document().to_string()).unwrap();
+    let mut wrong = document();
+    wrong["workflow"]["jobs"][1]["steps"][0]["type"] = "wasm".into();
+    fs::write(from.join("b.json"), wrong.to_string()).unwrap();
+    fs::write(from.join("c.json"), "{").unwrap();
+    let mut privileged = document();
+    privileged["workflow"]["jobs"].as_array_mut().unwrap().remove(1);
+    privileged["workflow"]["jobs"][0]["steps"][2]["target"] = "0x00000000000000000000000000000000000000dd".into();
+    fs::write(from.join("d.json"), privileged.to_string()).unwrap();
+    fs::write(from.join("e.json"), " ".repeat(300_000)).unwrap();
+    fs::write(from.join("notes.txt"), "none").unwrap();
+    let out = directory.path().join("out");
+    let (good, report) = import(&from, &out, &["--account", "0x00000000000000000000000000000000000000dd"]);
+    assert!(!good);
+    let refused: Vec<_> = report["documents"].as_array().unwrap().iter().map(|told| &told["refused"]).collect();
+    assert!(refused[0].is_null(), "{report:#}");
+    for (at, path, problem) in [
+        (1, "workflow.jobs[1].steps[0].type", "TypeScript"),
+        (2, "", "JSON"),
+        (3, "workflow.jobs[0]", "never call"),
+        (4, "", "262144"),
+    ] {
+        assert_eq!(refused[at]["path"], path, "{report:#}");
+        assert!(refused[at]["problem"].as_str().unwrap().contains(problem), "{report:#}");
+    }
+    let names = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names, ["a----bri-dge", "a-pay"], "nothing is left of the refused ones");
+    let told = workflow(&["import", from.to_str().unwrap(), "--out", directory.path().join("again").to_str().unwrap()]);
+    let told = said(&told);
+    assert!(
+        told.contains("refused") && told.contains("`workflow.jobs[1].steps[0].type`: only contract calls"),
+        "{told}"
+    );
+}
+
+#[test]
+fn with_a_network_its_chain_s_jobs_are_imported_and_the_others_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, config) = (directory.path().join("monthly.json"), directory.path().join("operator.toml"));
+    fs::write(&file, document().to_string()).unwrap();
+    let text = "registry_first_block = 77\n[network]\ntarget_chain = 10\ngenesis_seconds = 1700000000\nslot_seconds = 12\n\
+                [chains.10]\nrpc = [\"http://127.0.0.1:1\"]\n[chains.1]\nrpc = [\"http://127.0.0.1:1\"]\n";
+    fs::write(&config, text).unwrap();
+    let out = directory.path().join("out");
+    let network = ["--network", config.to_str().unwrap()];
+    let (good, report) = import(&file, &out, &network);
+    assert!(!good, "nobody reads chain 31337 here: {report:#}");
+    let refused = &report["documents"][0]["refused"];
+    assert_eq!(refused["path"], "workflow.triggers[1].params.chainId", "{report:#}");
+    assert!(!out.exists());
+
+    fs::write(&config, format!("{text}[chains.31337]\nrpc = [\"http://127.0.0.1:1\"]\n")).unwrap();
+    let (good, report) = import(&file, &out, &network);
+    assert!(good, "{report:#}");
+    let told = &report["documents"][0];
+    assert_eq!(told["left_out"][0]["path"], "workflow.jobs[0].chainId", "{report:#}");
+    assert!(told["left_out"][0]["advice"].as_str().unwrap().contains("--network"));
+    let path = PathBuf::from(told["workflows"][0]["directory"].as_str().unwrap());
+    assert!(fs::read_to_string(path.join("workflow.toml")).unwrap().contains("registry_first_block = 77"));
+    assert!(check(&path).0);
+}
+
+#[test]
+fn steps_are_checked_like_a_script_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pay.json");
+    let mut one = document();
+    one["workflow"]["jobs"].as_array_mut().unwrap().remove(1);
+    fs::write(&file, one.to_string()).unwrap();
+    let (good, report) = import(&file, directory.path(), &[]);
+    assert!(good, "{report:#}");
+    let path = directory.path().join("pay");
+    let text = fs::read_to_string(path.join("workflow.toml")).unwrap();
+    let try_with = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}: {text}");
+        fs::write(path.join("workflow.toml"), text.replacen(from, to, 1)).unwrap();
+        let output = workflow(&["check", path.to_str().unwrap()]);
+        (output.status.success(), said(&output).replace("\n                  ", " "))
+    };
+    assert!(try_with("18446744073709551616", "5").0, "an amount may be changed");
+    for (from, to, words) in [
+        ("18446744073709551616", "much", "`steps[0].args[1]`: \"much\" is not a whole number"),
+        ("transfer(address,uint256)\"\nargs", "transfer(address,uint265)\"\nargs", "`steps[0].abi`"),
+        ("value = \"7\"", "value = \"8\"", "sends 8 wei, the rule allows 7"),
+        ("value = \"7\"", "valeu = \"7\"", "`steps[1].valeu`"),
+        (
+            "\"transfer(address,uint256)\"\nargs",
+            "\"approve(address,uint256)\"\nargs",
+            "call = \"approve(address,uint256)\"",
+        ),
+        ("[policy]", "[args]\na = 1\n[policy]", "`args`"),
+        ("target_chain", "code = \"workflow.ts\"\ntarget_chain", "`code`"),
+        ("cron = \"*/5", "cron = \"*/99", "`triggers[0].cron`"),
+        ("event.chainId = 31337", "event.chainId = 5", "`triggers[1].event.chainId`"),
+    ] {
+        let (good, told) = try_with(from, to);
+        assert!(!good && told.contains(words), "{to}: {told}");
+    }
 }

@@ -323,16 +323,24 @@ impl AggregatorConfig {
     /// # Errors
     /// Names the key, its source and the fix.
     pub fn load(file: Option<&Path>, set: &[(String, String)]) -> Result<Self, ConfigError> {
+        Self::loaded(file, set).map(|loaded| loaded.value)
+    }
+
+    /// The same, with where each value came from.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn loaded(file: Option<&Path>, set: &[(String, String)]) -> Result<Loaded<Self>, ConfigError> {
         let mut layers = Layers::new();
         layers.ignore(&[ENV_FILE]);
         if let Some(file) = file {
             layers.file(file)?;
         }
         layers.overrides(set)?;
-        layers.environment(ENV_PREFIX, std::env::vars_os())?;
+        layers.environment(ENV_PREFIX, std::env::vars_os())?.presets()?;
         let loaded = layers.load::<Self>()?;
         check(&loaded)?;
-        Ok(loaded.value)
+        Ok(loaded)
     }
 
     /// The target chain's table and contracts. `None` only before the configuration was checked.

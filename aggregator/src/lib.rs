@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod node;
 pub mod pipeline;
 pub mod report;
+pub mod status;
 pub mod submit;
 pub mod verify;
 pub mod votes;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -9,9 +10,12 @@ use ditto_aggregator::config::AggregatorConfig;
 use ditto_aggregator::evidence::{self, Listed};
 use ditto_aggregator::ledger::{self, TaskRecord, TaskState};
 use ditto_aggregator::node;
+use ditto_core::config::{Loaded, show};
+use ditto_core::hardening::forbid_dumps;
 use ditto_core::telemetry::catalog::{catalog, table};
 use ditto_core::telemetry::reload::InForce;
 use ditto_core::telemetry::{Metrics, log};
+use ditto_core::top::{self, TopOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +35,18 @@ enum Command {
     Config {
         #[command(subcommand)]
         what: ConfigCommand,
+    },
+    /// Show a running aggregator's pipeline, live: queues, rates, drops, the last slots.
+    Top {
+        /// Where it answers: its `telemetry.listen`.
+        #[arg(long, default_value = "http://127.0.0.1:9400")]
+        url: String,
+        /// Print one frame and end: for pipes.
+        #[arg(long)]
+        once: bool,
+        /// Milliseconds between two looks.
+        #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..))]
+        every: u64,
     },
     /// Print what the aggregator measures, as a Markdown table.
     Metrics,
@@ -67,8 +83,15 @@ enum Command {
 enum ConfigCommand {
     /// Check it, the submitter key included.
     Check(Source),
-    /// Show it as it is after file, environment and flags, with defaults. Secrets are never shown.
-    Show(Source),
+    /// Show every value in force, and where it came from: file and line, variable, flag, preset or default. Secrets are not
+    /// part of a configuration, and of URLs no credential is shown.
+    Show {
+        #[command(flatten)]
+        source: Source,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Args)]
@@ -79,6 +102,9 @@ struct Source {
     /// Sets one value over file and environment; may be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     set: Vec<(String, String)>,
+    /// What is public of a network: ethereum, base, arbitrum, polygon, holesky. Whatever is set anywhere goes before it.
+    #[arg(long, value_name = "NETWORK")]
+    preset: Option<String>,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -88,15 +114,25 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 
 impl Source {
     fn load(&self) -> anyhow::Result<AggregatorConfig> {
-        Ok(AggregatorConfig::load(self.config.as_deref(), &self.set)?)
+        Ok(self.loaded()?.value)
+    }
+
+    fn loaded(&self) -> anyhow::Result<Loaded<AggregatorConfig>> {
+        let preset = self.preset.iter().map(|name| ("preset".to_owned(), name.clone()));
+        let overrides: Vec<_> = self.set.iter().cloned().chain(preset).collect();
+        Ok(AggregatorConfig::loaded(self.config.as_deref(), &overrides)?)
     }
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = forbid_dumps() {
+        eprintln!("ditto-aggregator: core dumps cannot be forbidden: {error}");
+    }
     let done = match Cli::parse().command {
         Command::Run(source) => run(&source),
         Command::Config { what: ConfigCommand::Check(source) } => check(&source),
-        Command::Config { what: ConfigCommand::Show(source) } => show(&source),
+        Command::Config { what: ConfigCommand::Show { source, json } } => show(&source, json),
+        Command::Top { url, once, every } => watch(url, once, every),
         Command::Metrics => {
             print!("{}", table(&catalog(ditto_aggregator::report::describe_all)));
             Ok(ExitCode::SUCCESS)
@@ -157,8 +193,19 @@ fn check(source: &Source) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(source: &Source) -> anyhow::Result<ExitCode> {
-    println!("{}", serde_json::to_string_pretty(&source.load()?)?);
+fn show(source: &Source, json: bool) -> anyhow::Result<ExitCode> {
+    let shown = source.loaded()?.shown()?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&show::as_json(&shown))?);
+    } else {
+        print!("{}", show::as_toml(&shown));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn watch(url: String, once: bool, every: u64) -> anyhow::Result<ExitCode> {
+    let options = TopOptions { url: url.into(), once, every: Duration::from_millis(every) };
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(top::run(&options))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,16 +1,15 @@
 //! A whole aggregator: what surrounds the pipeline is started, watched, and ended in the reverse order.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alloy::signers::local::PrivateKeySigner;
 use ditto_core::admission::{AcceptedSets, SetAdmission, SubmitterIdentity};
 use ditto_core::chain::{ContractsConfig, Heads, Rpc, RpcConfigError};
 use ditto_core::clock::{SlotClock, SystemClock};
 use ditto_core::p2p::{self, KeyFileError, Network, P2pError};
-use ditto_core::stage::{Depths, PoolError};
-use ditto_core::telemetry::{self, Check, Metrics, Readiness, Serving, StatusFn, TelemetryError, supervisor};
-use serde_json::json;
+use ditto_core::stage::PoolError;
+use ditto_core::telemetry::{self, Check, Metrics, Readiness, Serving, TelemetryError, supervisor};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +19,7 @@ use crate::governance::{self, Following, Governance};
 use crate::ledger::{self, Ledger, LedgerError};
 use crate::pipeline::{self, Surroundings};
 use crate::report::Report;
+use crate::status::Vitals;
 use crate::submit::Account;
 
 /// Events of the p2p service that may wait for the first stage; its own limits bound what each peer adds.
@@ -123,10 +123,19 @@ pub async fn run(
     ));
 
     let telemetry_config = config.telemetry.clone();
-    let about = json!({
-        "network": config.network.name, "network_id": config.network.id(&chain), "target_chain": config.network.target_chain,
-        "submitter": account.address(), "peer_id": network.local_peer_id().to_string(),
-    });
+    let shown = Vitals {
+        rules: config.network.clone(),
+        network_id: config.network.id(&chain),
+        submitter: account.address(),
+        readiness: readiness.clone(),
+        clock: clock.clone(),
+        governance: governance.clone(),
+        heads: heads.clone(),
+        network: network.clone(),
+        ledger: ledger.clone(),
+        report: report.clone(),
+        started: Instant::now(),
+    };
     let pipeline = pipeline::start(Surroundings {
         config,
         contracts,
@@ -145,7 +154,7 @@ pub async fn run(
         ledger_check,
         report: report.clone(),
     })?;
-    let status = status(about, clock, governance, heads, network, ledger, report, pipeline.depths());
+    let status = shown.answers(pipeline.depths());
     let serving = telemetry::serve(&telemetry_config, metrics, readiness.clone(), status).await?;
     supervisor::up(readiness, around.clone());
 
@@ -184,38 +193,4 @@ async fn watch_listening(network: Network, check: Check, stop: CancellationToken
             },
         }
     }
-}
-
-#[allow(clippy::too_many_arguments, reason = "each is a different thing that is shown")]
-fn status(
-    about: serde_json::Value,
-    clock: SlotClock,
-    governance: Governance,
-    heads: Heads,
-    network: Network,
-    ledger: Ledger,
-    report: Report,
-    depths: Depths,
-) -> StatusFn {
-    Arc::new(move || {
-        let sets = governance.sets().get();
-        let addresses: Vec<_> = network.listen_addresses().iter().map(ToString::to_string).collect();
-        let peers: Vec<_> = network.peers().iter().map(|peer| peer.role.to_string()).collect();
-        json!({
-            "about": about,
-            "slot": clock.current(),
-            "head": heads.latest().map(|head| json!({ "number": head.number, "timestamp": head.timestamp })),
-            "operator_set": sets.current().map(|set| json!({ "id": set.id, "members": set.members.len(), "power": set.total_power.to_string() })),
-            "rule": governance.rule().map(|rule| json!({
-                "max_attesters": rule.max_attesters,
-                "minimum_attester_power": rule.minimum_attester_power.to_string(),
-                "minimum_power": rule.minimum_power.to_string(),
-            })),
-            "listen": addresses,
-            "peers": peers,
-            "stages": depths.read().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
-            "open_batches": ledger.open_batches(),
-            "slots": report.show(),
-        })
-    })
 }

@@ -1,9 +1,12 @@
 //! What is shown of the aggregator's work: metrics by state, and the last slots one by one.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use alloy::primitives::{B256, U256};
 use ditto_core::clock::{Slot, SlotSchedule};
+use ditto_core::telemetry::status::Done;
 use ditto_core::{p2p, stage, store, telemetry};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use serde::Serialize;
@@ -43,6 +46,39 @@ struct SlotReport {
 pub struct Report {
     schedule: SlotSchedule,
     slots: Arc<Mutex<BTreeMap<Slot, SlotReport>>>,
+    last: Arc<Mutex<Last>>,
+}
+
+/// What was done last.
+#[derive(Clone, Debug, Default)]
+pub struct Last {
+    certificate: Option<(Done, Instant)>,
+    submission: Option<(Done, Instant)>,
+    balance: Option<(U256, Instant)>,
+}
+
+impl Last {
+    /// The last certificate.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Done> {
+        self.certificate.as_ref().map(aged)
+    }
+
+    /// The last transaction that a block took.
+    #[must_use]
+    pub fn submission(&self) -> Option<Done> {
+        self.submission.as_ref().map(aged)
+    }
+
+    /// The submitter's balance in wei, and the seconds since it was read.
+    #[must_use]
+    pub fn balance(&self) -> Option<(U256, u64)> {
+        self.balance.map(|(wei, at)| (wei, at.elapsed().as_secs()))
+    }
+}
+
+fn aged((done, at): &(Done, Instant)) -> Done {
+    Done { age_seconds: at.elapsed().as_secs(), ..done.clone() }
 }
 
 impl Report {
@@ -50,7 +86,7 @@ impl Report {
     #[must_use]
     pub fn new(schedule: SlotSchedule) -> Self {
         describe();
-        Self { schedule, slots: Arc::default() }
+        Self { schedule, slots: Arc::default(), last: Arc::default() }
     }
 
     /// Tasks were proposed.
@@ -67,6 +103,13 @@ impl Report {
         let took = now_ms.saturating_sub(certified.batch.seen_ms);
         histogram!("ditto_aggregator_proposed_to_quorum_seconds").record(took as f64 / 1000.0);
         histogram!("ditto_aggregator_certificate_signers").record(certified.signers.len() as f64);
+        let done = Done {
+            slot: Some(certified.batch.slot()),
+            what: certified.id().to_string(),
+            outcome: format!("{} signers", certified.signers.len()),
+            age_seconds: 0,
+        };
+        self.lock_last().certificate = Some((done, Instant::now()));
         let bytes = certified.verdicts.bytes();
         self.at(certified.batch.slot(), |report| {
             report.approved += bytes.iter().filter(|byte| **byte == 0).count() as u64;
@@ -95,6 +138,28 @@ impl Report {
                 TaskState::Proposed | TaskState::Certified | TaskState::Submitted => {}
             });
         }
+    }
+
+    /// A transaction of ours came to its end in a block.
+    pub fn submitted(&self, slot: Slot, tx: B256, outcome: &'static str) {
+        let done = Done { slot: Some(slot), what: tx.to_string(), outcome: outcome.to_owned(), age_seconds: 0 };
+        self.lock_last().submission = Some((done, Instant::now()));
+    }
+
+    /// The submitter's balance was read.
+    pub fn balance(&self, wei: U256) {
+        gauge!("ditto_aggregator_balance_wei").set(f64::from(wei));
+        self.lock_last().balance = Some((wei, Instant::now()));
+    }
+
+    /// What was done last.
+    #[must_use]
+    pub fn last(&self) -> Last {
+        self.lock_last().clone()
+    }
+
+    fn lock_last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last slots, oldest first.
@@ -159,6 +224,9 @@ fn describe() {
     describe_counter!("ditto_aggregator_gas_used_total", Unit::Count, "Gas of mined submissions.");
     counter!("ditto_aggregator_gas_used_total").increment(0);
     describe_histogram!("ditto_aggregator_submission_gas", Unit::Count, "Gas of one mined submission.");
+    describe_counter!("ditto_aggregator_fees_gwei_total", Unit::Count, "Fees of mined submissions, in 1e-9 coins.");
+    counter!("ditto_aggregator_fees_gwei_total").increment(0);
+    describe_gauge!("ditto_aggregator_nonce", Unit::Count, "The nonce last handed out to a submission.");
     describe_gauge!("ditto_aggregator_balance_wei", Unit::Count, "The submitter's balance.");
     describe_gauge!("ditto_aggregator_operator_set_id", Unit::Count, "The operator set in force.");
     gauge!("ditto_aggregator_operator_set_id").set(0.0);

@@ -8,9 +8,9 @@
 //! - [`network`], [`operators`], [`election`], [`committee`], [`quorum`], [`bls`]: who may say what, and when it is enough;
 //! - [`wire`], [`p2p`], [`admission`]: SSZ messages, how they reach the others, and who is heard;
 //! - [`chain`]: contract bindings, JSON-RPC, heads and pins;
-//! - [`stage`], [`store`], [`telemetry`], [`config`], [`secret`]: how both binaries are built and run.
+//! - [`stage`], [`store`], [`telemetry`], [`config`], [`secret`], [`hardening`], [`top`]: how both binaries are built and run.
 //!
-//! Nothing here links a JavaScript engine, and nothing here names a particular chain.
+//! Nothing here links a JavaScript engine, and nothing but [`config::presets`] names a particular chain.
 
 pub mod admission;
 pub mod bls;
@@ -21,6 +21,7 @@ pub mod config;
 pub mod consent;
 pub mod election;
 pub mod evidence;
+pub mod hardening;
 pub mod keystore;
 pub mod network;
 pub mod operators;
@@ -33,6 +34,7 @@ pub mod stage;
 pub mod store;
 pub mod task;
 pub mod telemetry;
+pub mod top;
 pub mod userop;
 pub mod verdict;
 pub mod wire;

@@ -417,6 +417,10 @@ mod tests {
         let error = source.load("keys.consensus").unwrap_err().to_string();
         assert!(error.contains("`keys.consensus`") && error.contains("password"), "{error}");
         assert!(!error.contains("horse"), "{error}");
+        // As the units have it where no password was written down.
+        fs::write(&password, "\n").unwrap();
+        let error = source.load("keys.consensus").unwrap_err().to_string();
+        assert!(error.contains("password") && error.contains("`keys.consensus.password_file`"), "{error}");
     }
 
     #[test]

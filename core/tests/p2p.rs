@@ -11,6 +11,7 @@ mod p2p {
         Acceptance, Admission, Claim, ClaimKind, Event, Identity, Keypair, Multiaddr, Network, P2pConfig, PublishError,
         Refusal, Role, SendError, Topic, Transport, VoteReceipt, VoteRefusal, spawn,
     };
+    use ditto_core::telemetry::measured;
     use tokio::sync::mpsc;
     use tokio_util::sync::CancellationToken;
 
@@ -327,12 +328,15 @@ mod p2p {
         let nodes = whole_network(&[1, 2], &set).await;
         let (aggregator, one) = (&nodes[0], &nodes[1]);
         let banned = std::time::Instant::now();
+        let bans = || measured("ditto_p2p_bans_total", &[("reason", "test")]);
+        assert!(bans() < 0.5);
         aggregator.network.ban(one.network.local_peer_id(), Duration::from_secs(4), "test");
         aggregator.has_peers(1).await;
         let disguised = start(1, &set, &aggregator.addresses).await;
         // Operator 2 has banned nobody: it still hears both.
         nodes[2].has_peers(2).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(bans() > 0.5);
         let peers = aggregator.network.peers().len();
         // On a machine so slow that the ban is over by now, nothing is seen of it.
         assert!(peers == 1 || banned.elapsed() >= Duration::from_secs(4), "{peers} peers");
@@ -358,6 +362,8 @@ mod p2p {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn an_application_that_does_not_keep_up_costs_messages_and_nothing_else() {
+        let dropped = || measured("ditto_p2p_dropped_total", &[("what", "vote")]);
+        let before = dropped();
         let set = Set::of(&[1]);
         let hasty = P2pConfig { request_timeout_ms: 500, ..config(&[]) };
         let aggregator = start_with(hasty.clone(), AGGREGATOR, &set, Keypair::generate_ed25519(), "test").await;
@@ -377,6 +383,7 @@ mod p2p {
             busy += outcomes.iter().filter(refused).count();
         }
         assert_eq!(busy, 1100);
+        assert!(dropped() > before);
         assert_eq!(aggregator.network.peers().len(), 1);
     }
 }

@@ -311,3 +311,45 @@ async fn damage_is_an_error_and_never_a_panic_or_an_older_state() {
     damage(dir.path(), &closed);
     damage(dir.path(), &crashed);
 }
+
+#[test]
+fn what_waits_for_the_disk_is_seen() {
+    let waiting = || ditto_core::telemetry::measured("ditto_store_queue_depth", &[("store", "waiting")]);
+    assert!(waiting() < 0.5);
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(&dir.path().join("journal.redb")).unwrap());
+    let writer = Writer::start("waiting", store, &WriterConfig::default()).unwrap();
+    let (begun, begins) = std::sync::mpsc::channel();
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    let slow = writer.clone();
+    let slow = thread::spawn(move || {
+        slow.write_blocking(move |_| {
+            begun.send(()).ok();
+            // The test ended early: nobody opens the gate.
+            drop(gate.lock().unwrap().recv());
+            Ok(())
+        })
+    });
+    begins.recv().unwrap();
+    // The group is closed, so these wait.
+    let callers: Vec<_> = (0..3)
+        .map(|_| {
+            let writer = writer.clone();
+            thread::spawn(move || writer.write_blocking(|_| Ok(())))
+        })
+        .collect();
+    for _ in 0..1_000 {
+        if waiting() > 2.5 {
+            break;
+        }
+        thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!((waiting() - 3.0).abs() < 0.5, "{} wait", waiting());
+    drop(go);
+    slow.join().unwrap().unwrap();
+    for caller in callers {
+        caller.join().unwrap().unwrap();
+    }
+    assert!(waiting() < 0.5);
+}

@@ -30,6 +30,7 @@ pub mod run;
 pub mod setup;
 pub mod signals;
 pub mod summary;
+pub mod targets;
 pub mod transactions;
 pub mod triggers;
 pub mod watch;

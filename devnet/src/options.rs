@@ -65,6 +65,10 @@ pub struct Options {
     /// Publishes one more workflow, which loops for ever and throws by turns. It is not counted among the due.
     #[arg(long)]
     pub hostile_workflow: bool,
+    /// Writes which nodes there are to this file, for Prometheus (`file_sd_configs`), while they run. The file's
+    /// directory must be there.
+    #[arg(long, value_name = "FILE")]
+    pub targets: Option<PathBuf>,
     /// Prepares chain, contracts, operators, accounts and workflows, prints what stands where, and starts no node.
     #[arg(long)]
     pub setup_only: bool,

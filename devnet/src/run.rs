@@ -14,6 +14,7 @@ use crate::process::Children;
 use crate::report::Report;
 use crate::setup::Network;
 use crate::setup::workflows::{self, Window};
+use crate::targets::Targets;
 use crate::watch::Watch;
 use crate::{anvil, nodes, setup, summary};
 
@@ -69,6 +70,7 @@ async fn drive(
     }
 
     let nodes = nodes::start(children, options, dir, &network)?;
+    let _scraped = options.targets.as_deref().map(|path| Targets::write(path, &nodes)).transpose()?;
     nodes::ready(children, &nodes, Duration::from_secs(options.ready_seconds)).await?;
     say.step(&format!("1 aggregator and {operators} operators are ready, each a process of its own"));
 

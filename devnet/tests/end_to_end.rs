@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -22,6 +23,7 @@ fn run(name: &str, arguments: &[&str]) -> (bool, Value, String) {
         .arg(&report)
         .arg("--dir")
         .arg(dir.path().join("network"))
+        .args(watched(name))
         .args(arguments)
         .output()
         .unwrap();
@@ -36,6 +38,13 @@ fn run(name: &str, arguments: &[&str]) -> (bool, Value, String) {
         println!("logs: {}", dir.keep().display());
     }
     (output.status.success(), report, printed)
+}
+
+/// scripts/monitoring.sh runs these tests under Prometheus, and says where to name the nodes. (What begins with `DITTO_` is
+/// configuration to the nodes.)
+fn watched(name: &str) -> Vec<OsString> {
+    let dir = std::env::var_os("SCRAPE_TARGETS").map(PathBuf::from);
+    dir.map_or_else(Vec::new, |dir| vec!["--targets".into(), dir.join(name).with_extension("json").into()])
 }
 
 fn number(report: &Value, field: &str) -> u64 {

@@ -49,6 +49,7 @@ mod zygote;
 
 pub use engine::compile_module;
 pub use engine_id::{engine_id, engine_id_with};
+pub use host::describe_metrics;
 pub use job::{Input, Job, ReadAnswer, ReadReply, ReadRequest, Reads};
 pub use limits::{Limits, SandboxConfig, StricterLimits};
 pub use outcome::{Call, Outcome, Report};

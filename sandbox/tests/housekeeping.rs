@@ -42,6 +42,7 @@ fn two_hundred_runs_leave_nothing_behind() {
 #[test]
 fn a_dead_zygote_is_replaced_and_loses_no_job() {
     let _alone = ALONE.lock();
+    let before = measured("ditto_sandbox_zygotes_lost_total");
     let sandbox = sandbox(1);
     sandbox.run_blocking(body(""), none());
     for _ in 0..2 {
@@ -52,6 +53,10 @@ fn a_dead_zygote_is_replaced_and_loses_no_job() {
         let report = sandbox.run_blocking(body("return [{ to: ctx.account }];"), none());
         assert_eq!(report.outcome.kind(), "calls");
     }
+    assert!(measured("ditto_sandbox_zygotes_lost_total") >= before + 2.0);
+    assert!(measured("ditto_sandbox_zygotes") > 0.5);
+    sandbox.shutdown();
+    assert!(measured("ditto_sandbox_zygotes").abs() < 0.5, "a sandbox that has ended has none");
 }
 
 fn children_of(pid: u32) -> Vec<u32> {

@@ -311,6 +311,8 @@ fn one_hundred_runs_are_one() {
 
 #[test]
 fn a_full_queue_says_so_and_a_bad_config_names_its_field() {
+    let waiting = || measured("ditto_sandbox_queue_depth");
+    assert!(waiting() < 0.5);
     let sandbox =
         ditto_sandbox::Sandbox::start(SandboxConfig { queue: 1, children_per_worker: 1, ..config(1) }).unwrap();
     let held = Arc::new(Held::default());
@@ -321,6 +323,8 @@ fn a_full_queue_says_so_and_a_bad_config_names_its_field() {
         );
     }
     assert!(busy >= 7, "{busy}");
+    // A worker looks whenever something happens to its run: here it asks for a read.
+    wait_until(|| waiting() > 0.5);
     sandbox.shutdown();
     let error = ditto_sandbox::Sandbox::start(SandboxConfig { queue: 0, ..config(1) }).err().unwrap();
     assert_eq!(error.to_string(), "sandbox.queue must be at least 1, is 0");

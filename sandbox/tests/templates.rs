@@ -160,6 +160,7 @@ fn a_template_is_confined_like_a_run() {
 #[test]
 fn a_dead_template_loses_no_run_and_is_not_missed() {
     let _alone = ALONE.lock();
+    let before = measured("ditto_sandbox_templates_given_up_total");
     let sandbox = started(config(1));
     let job = body("const n = await ctx.chain(31337).getBlockNumber(); return [{ to: ctx.account, value: n }];");
     let template = warm(&sandbox, &job);
@@ -197,6 +198,7 @@ fn a_dead_template_loses_no_run_and_is_not_missed() {
     for _ in 0..200 {
         assert_eq!(receiver.recv().unwrap().kind(), "calls");
     }
+    assert!(measured("ditto_sandbox_templates_given_up_total") >= before + 2.0);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use ditto_core::proposal::BatchId;
 use ditto_core::stage::{Deadline, Handler, Outcome};
 
 use super::sent::Sent;
+use crate::board::Board;
 
 /// Pause between two rounds of trying.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -34,6 +35,8 @@ pub struct Cast {
     pub transport: Arc<dyn Transport>,
     /// What an aggregator that comes back is sent again.
     pub sent: Sent,
+    /// What is shown.
+    pub board: Arc<Board>,
 }
 
 impl Handler for Cast {
@@ -41,6 +44,23 @@ impl Handler for Cast {
     const OUTCOMES: &'static [Outcome] = &["direct", "gossiped", "refused", "undelivered"];
 
     async fn handle(&self, ballot: Ballot, deadline: Deadline) -> Outcome {
+        let (slot, batch) = (ballot.slot, ballot.batch);
+        let outcome = self.bring(ballot, deadline).await;
+        if matches!(outcome, "refused" | "undelivered") {
+            missed(outcome);
+        }
+        self.board.voted(slot, batch, outcome);
+        outcome
+    }
+}
+
+/// Counts a batch that this operator has no vote on, and could have.
+pub(super) fn missed(reason: &'static str) {
+    metrics::counter!("ditto_operator_votes_missed_total", "reason" => reason).increment(1);
+}
+
+impl Cast {
+    async fn bring(&self, ballot: Ballot, deadline: Deadline) -> Outcome {
         self.sent.note(ballot.bytes.clone(), deadline);
         loop {
             match self.transport.send_vote(ballot.bytes.clone()).await {

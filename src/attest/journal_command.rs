@@ -33,7 +33,7 @@ pub enum JournalCommand {
     },
     /// Brings an exported journal in. What both say binds; no mark is ever lowered.
     Import {
-        /// The file.
+        /// The file; `-` for standard input.
         from: PathBuf,
     },
 }
@@ -83,7 +83,12 @@ pub fn act(config: &OperatorConfig, what: &JournalCommand) -> anyhow::Result<()>
             }
         }
         JournalCommand::Import { from } => {
-            let text = std::fs::read_to_string(from).with_context(|| format!("cannot read {}", from.display()))?;
+            let text = if from.as_os_str() == "-" {
+                std::io::read_to_string(std::io::stdin())
+            } else {
+                std::fs::read_to_string(from)
+            };
+            let text = text.with_context(|| format!("cannot read {}", from.display()))?;
             let imported = interchange::import(directory, &identity, &interchange::parse(&text)?)?;
             println!(
                 "{} verdicts and {} proposals brought in; slots before {} are not signed for",

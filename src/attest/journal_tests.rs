@@ -44,6 +44,8 @@ fn say(journal: &Journal, operation: u8, verdict: Verdict) -> Verdict {
 
 #[test]
 fn what_was_said_binds_after_a_restart() {
+    let avoided = || ditto_core::telemetry::measured("ditto_operator_conflicts_avoided_total", &[]);
+    let before = avoided();
     let directory = made();
     let journal = open(directory.path());
     assert_eq!(say(&journal, 1, Verdict::Approve), Verdict::Approve);
@@ -54,6 +56,7 @@ fn what_was_said_binds_after_a_restart() {
     assert_eq!(say(&journal, 3, Verdict::Approve), Verdict::Abstain, "a second operation");
     assert_eq!(say(&journal, 1, Verdict::Reject(Reason::Policy)), Verdict::Abstain, "approved before");
     assert_eq!(say(&journal, 2, Verdict::Approve), Verdict::Abstain, "rejected before");
+    assert!(avoided() >= before + 3.0, "each is counted");
 }
 
 #[test]

@@ -21,6 +21,7 @@ use ditto_core::task::Occurrence;
 use ditto_core::verdict::VerdictVector;
 use ditto_core::wire::Split;
 
+use super::cast::missed;
 use super::parts::Voted;
 use super::{Item, compare};
 use crate::build::Finding;
@@ -359,7 +360,14 @@ impl Judge {
         let validity = self.network.validity_slots;
         self.open.retain(|slot, open| match &open.context {
             Some(context) => !context.votes_until.expired(),
-            None => clock.current().is_none_or(|now| now <= slot + validity),
+            None => {
+                let stays = clock.current().is_none_or(|now| now <= slot + validity);
+                if !stays {
+                    // Without a plan nobody knows what is due: what was proposed was not voted on.
+                    open.unplanned.iter().for_each(|_| missed("no_plan"));
+                }
+                stays
+            }
         });
     }
 

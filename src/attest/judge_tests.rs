@@ -13,13 +13,18 @@ use ditto_core::consent::Proposal;
 use ditto_core::operators::{Member, OperatorSet};
 use ditto_core::p2p::{PublishError, SendError, Topic, VoteReceipt};
 use ditto_core::proposal::{Pin, hash_batch, hash_batches, hash_pins};
-use ditto_core::stage::{Pipeline, StageConfig};
+use ditto_core::stage::{Pipeline, StageConfig, Work};
+use ditto_core::store::{Store, StoreIdentity, TableDefinition, Writer, WriterConfig};
 use ditto_core::task::{ConsentTerms, Task};
+use ditto_core::telemetry::measured;
 use ditto_core::userop::UserOperation;
 use ditto_core::verdict::{Reason, Verdict};
 use futures::future::BoxFuture;
 
 use super::*;
+use crate::attest::{Journal, Sign};
+use crate::board::Board;
+use crate::history::History;
 use crate::simulate::SlotReads;
 
 const SLOT: Slot = 10;
@@ -281,6 +286,8 @@ async fn what_is_forged_is_malformed() {
 
 #[tokio::test]
 async fn a_flood_takes_its_authors_place_and_nobody_elses() {
+    let seen = || measured("ditto_operator_equivocations_total", &[]);
+    let before = seen();
     let mut bench = Bench::new().await;
     bench.find(task(1)).await;
     bench.clock.0.fetch_add(bench.judge.network.fallback_delay_ms, Ordering::Relaxed);
@@ -292,6 +299,7 @@ async fn a_flood_takes_its_authors_place_and_nobody_elses() {
         outcomes.push(bench.hear(batch).await);
     }
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == "taken").count(), PROPOSALS);
+    assert!(seen() > before, "a second proposal for one slot is counted");
     let honest = bench.batch(1, vec![task(1)], |_| {});
     assert_eq!(bench.hear(honest).await, "taken", "the second rank is heard all the same");
 }
@@ -313,6 +321,31 @@ async fn before_the_plan_only_members_wait_and_nobody_else_takes_their_place() {
     let member = bench.batch(0, vec![task(1)], |batch| batch.proposal.slot = next);
     assert_eq!(bench.hear(member.clone()).await, "taken");
     assert_eq!(bench.hear(member).await, "duplicate");
+    // Then the slot is planned, and what waited is looked at.
+    let parked = || measured("ditto_operator_parked_proposals_total", &[]);
+    let before = parked();
+    let SlotContext { start_seconds, head, pins_hash, own_rank, own_index, own_standing, end, votes_until, .. } =
+        *bench.context;
+    let (pins, set, ranks) = (bench.context.pins.clone(), bench.context.set.clone(), bench.context.ranks.clone());
+    let reads = bench.context.reads.clone();
+    let context = Arc::new(SlotContext {
+        slot: next,
+        start_seconds,
+        head,
+        pins,
+        pins_hash,
+        set,
+        ranks,
+        own_rank,
+        own_index,
+        own_standing,
+        reads,
+        end,
+        votes_until,
+    });
+    let due: Arc<[Occurrence]> = [task(1).occurrence].into();
+    bench.judge.handle(Note::Planned { context, due }.into(), Deadline::none()).await;
+    assert!(parked() > before);
 }
 
 #[tokio::test]
@@ -398,4 +431,36 @@ async fn who_is_asked_before_it_judged_answers_when_it_has() {
     bench.find(task(2)).await;
     let both = vec![Verdict::Approve, Verdict::Approve];
     assert_eq!(bench.verdicts().await, [both, vec![Verdict::Approve, Verdict::Abstain]]);
+}
+
+#[tokio::test]
+async fn without_a_journal_nothing_is_signed_and_it_is_counted() {
+    const OTHERS: TableDefinition<'static, u64, u64> = TableDefinition::new("verdicts");
+    let failures = || measured("ditto_operator_journal_failures_total", &[]);
+    let missed = || measured("ditto_operator_votes_missed_total", &[("reason", "journal_failed")]);
+    let before = (failures(), missed());
+    let mut bench = Bench::new().await;
+    bench.find(task(1)).await;
+    let batch = bench.batch(0, vec![task(1)], |_| {});
+    assert_eq!(bench.hear(batch).await, "taken");
+    let domain = bench.judge.domain;
+    drop(bench.judge);
+    bench.pipeline.shutdown().await;
+    let judged = bench.judged.lock().unwrap().pop().unwrap();
+    // A file of ours with something else in the journal's place: it can be opened, and no verdict written.
+    let dir = tempfile::tempdir().unwrap();
+    let identity = StoreIdentity { network: "test".into(), key: "00".into(), kind: "journal".into(), schema: 1 };
+    let store = Store::open(dir.path().join("journal.redb"), &identity).unwrap();
+    store.write(|transaction| Ok(drop(transaction.open_table(OTHERS)?))).unwrap();
+    let journal = Journal::over(Writer::start("broken", Arc::new(store), &WriterConfig::default()).unwrap());
+    let mut pipeline = Pipeline::new("test", Duration::from_secs(5));
+    let (cast, inbox) = pipeline.queue("cast", &StageConfig::waiting(2, 1));
+    let cast_to = cast.clone();
+    let key = SecretKey::derive(&[3; 32]).unwrap();
+    let sign = Sign { key, journal, domain, board: Arc::new(Board::new(History::default())), cast };
+    let outcome = tokio::task::spawn_blocking(move || sign.work(judged, Deadline::none())).await.unwrap();
+    assert_eq!(outcome, "journal_failed");
+    assert!(failures() > before.0 && missed() > before.1);
+    assert_eq!(cast_to.depth(), 0, "no vote leaves");
+    drop(inbox);
 }

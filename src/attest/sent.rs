@@ -110,6 +110,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_collector_that_comes_gets_what_still_counts_and_no_more_than_is_remembered() {
+        let resent = || ditto_core::telemetry::measured("ditto_operator_votes_resent_total", &[]);
+        let before = resent();
         let (sent, heard) = (Sent::default(), Arc::new(Heard::default()));
         let soon = Deadline::at(Instant::now() + Duration::from_secs(600));
         sent.note(vec![1], Deadline::at(Instant::now()));
@@ -123,5 +125,6 @@ mod tests {
         let heard = heard.0.lock().unwrap();
         assert_eq!(heard.len(), REMEMBERED);
         assert_eq!(heard[0], ([7; 20], 3usize.to_be_bytes().to_vec()));
+        assert!((resent() - before - REMEMBERED as f64).abs() < 0.5);
     }
 }

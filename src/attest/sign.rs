@@ -9,6 +9,7 @@ use ditto_core::stage::{Deadline, Outbox, Outcome, Work};
 use ditto_core::verdict::Verdict;
 use ditto_core::wire::Vote;
 
+use super::cast::missed;
 use super::journal::{Entry, Journal};
 use super::{Ballot, Judged};
 use crate::board::Board;
@@ -62,6 +63,9 @@ impl Work for Sign {
                 // Without a journal nothing is signed, ever.
                 tracing::error!(%error, "the journal cannot be written: not signing");
                 metrics::counter!("ditto_operator_journal_failures_total").increment(1);
+                if !part {
+                    missed("journal_failed");
+                }
                 return "journal_failed";
             }
         };
@@ -81,6 +85,9 @@ impl Work for Sign {
             });
         }
         if verdicts.abstains_wholly() {
+            if !part {
+                missed("abstained");
+            }
             return "abstained";
         }
         let digest = self.domain.verdict_digest(id.proposal, &batch.tasks, &verdicts);

@@ -101,8 +101,11 @@ async fn who_does_not_count_signs_nothing_and_binds_itself_to_nothing() {
     let identity = Journal::identity("test", 1, &key.public());
     Journal::init(state.path(), &identity, 0).unwrap();
     let journal = Journal::open(state.path(), &identity, &WriterConfig::default()).unwrap();
-    let domain =
-        SigningDomain { chain_id: 1, attestation_center: Address::repeat_byte(1), entry_point: Address::repeat_byte(2) };
+    let domain = SigningDomain {
+        chain_id: 1,
+        attestation_center: Address::repeat_byte(1),
+        entry_point: Address::repeat_byte(2),
+    };
     let votes = Arc::new(Mutex::new(Vec::new()));
     let mut pipeline = Pipeline::new("test", Duration::from_secs(5));
     let (cast, to_cast) = pipeline.queue("cast", &StageConfig::waiting(16, 1));

@@ -10,12 +10,13 @@ pub mod policy;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use alloy::primitives::{B256, Bytes, keccak256};
+use alloy::primitives::{Address, B256, Bytes, keccak256};
 use ditto_core::chain::bindings::EntryPoint;
 use ditto_core::chain::bindings::registry::WorkflowRegistry;
 use ditto_core::chain::bindings::validator_module::DittoValidatorModule;
-use ditto_core::chain::{Batcher, ContractsConfig, RpcError};
+use ditto_core::chain::{Batcher, ContractsConfig, Gathering, RpcError};
 use ditto_core::consent::SigningDomain;
 use ditto_core::network::NetworkConfig;
 use ditto_core::proposal::MAX_CALL_DATA;
@@ -24,6 +25,8 @@ use ditto_core::task::{ConsentTerms, ProofOfTask, Task};
 use ditto_core::userop::{UserOperation, nonce_key};
 use ditto_core::verdict::Reason;
 use ditto_sandbox::Call;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 
 use crate::board::Board;
 use crate::history::Event;
@@ -41,6 +44,9 @@ const GAS_GRAIN: u64 = 5_000;
 const BASE_FEE_FACTOR: u128 = 2;
 /// Policies kept in memory.
 const POLICIES: usize = 4_096;
+/// How the slot's dry-runs wait for each other. Runs of one slot end some milliseconds apart, and what depends on the answers
+/// of one batch is asked at once when it is there; so a pause ends a batch soon, and a steady stream fills it.
+const GATHERING: Gathering = Gathering { quiet: Duration::from_millis(5), longest: Duration::from_millis(50) };
 
 /// What an occurrence came to.
 #[derive(Clone, Debug)]
@@ -60,6 +66,18 @@ pub enum Finding {
     Trouble(&'static str),
 }
 
+/// A policy that is being read once for all who wait for it, and the block it is read at.
+pub type Reading = (B256, Shared<BoxFuture<'static, Result<Arc<Policy>, NoPolicy>>>);
+
+/// Why there is no policy.
+#[derive(Clone, Debug)]
+pub enum NoPolicy {
+    /// What is published is none.
+    Breach(policy::Breach),
+    /// The node failed.
+    Rpc(RpcError),
+}
+
 /// The stage.
 pub struct Build {
     /// The network's rules.
@@ -70,16 +88,22 @@ pub struct Build {
     pub domain: SigningDomain,
     /// This operator's engine.
     pub engine_id: B256,
-    /// The target chain's nodes.
+    /// The target chain's nodes, by [`in_bursts`].
     pub node: Batcher,
-    /// Policies by hash, once read.
-    pub policies: Mutex<HashMap<B256, Arc<Policy>>>,
+    /// Policies by hash, read or being read.
+    pub policies: Mutex<HashMap<B256, Reading>>,
     /// Recent slots.
     pub board: Arc<Board>,
     /// Findings go to whoever proposes
     pub propose: Outbox<crate::propose::Item>,
     /// and to whoever judges.
     pub judge: Outbox<crate::attest::Item>,
+}
+
+/// The node's way for a slot's dry-runs: as many in one JSON-RPC batch as the node takes. Needs a tokio runtime around it.
+#[must_use]
+pub fn in_bursts(node: &Batcher) -> Batcher {
+    Batcher::gathering(node.rpc().clone(), node.rpc().batch(), GATHERING)
 }
 
 impl Handler for Build {
@@ -222,7 +246,7 @@ impl Build {
         &self,
         context: &SlotContext,
         policy: &Policy,
-        sender: alloy::primitives::Address,
+        sender: Address,
         nonce: alloy::primitives::U256,
         call_data: Bytes,
         call_gas: u64,
@@ -253,25 +277,46 @@ impl Build {
     }
 
     async fn policy(&self, hash: B256, block: B256) -> Result<Result<Arc<Policy>, policy::Breach>, RpcError> {
-        if let Some(policy) = self.policies.lock().unwrap_or_else(PoisonError::into_inner).get(&hash) {
-            return Ok(Ok(policy.clone()));
-        }
-        let call = WorkflowRegistry::policyOfCall { policyHash: hash };
-        let bytes = match self.node.call(self.contracts.registry, &call, block, None).await {
-            Ok(bytes) if keccak256(&bytes) == hash => bytes,
-            Ok(_) | Err(RpcError::Reverted(_)) => return Ok(Err(policy::Breach::Unreadable)),
-            Err(error) => return Err(error),
-        };
-        Ok(policy::read(&bytes).map(|policy| {
-            let policy = Arc::new(policy);
+        let fresh = || read_policy(self.node.clone(), self.contracts.registry, hash, block);
+        let (at, reading) = {
             let mut policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
-            if policies.len() >= POLICIES {
+            if policies.len() >= POLICIES && !policies.contains_key(&hash) {
                 policies.clear();
             }
-            policies.insert(hash, policy.clone());
-            policy
-        }))
+            policies.entry(hash).or_insert_with(|| (block, fresh().boxed().shared())).clone()
+        };
+        let mut read = reading.clone().await;
+        if read.is_err() {
+            // Whoever comes next reads anew.
+            self.forget(hash, &reading);
+            // What another block does not have, this one may.
+            if at != block {
+                read = fresh().await;
+            }
+        }
+        match read {
+            Ok(policy) => Ok(Ok(policy)),
+            Err(NoPolicy::Breach(breach)) => Ok(Err(breach)),
+            Err(NoPolicy::Rpc(error)) => Err(error),
+        }
     }
+
+    fn forget(&self, hash: B256, reading: &Shared<BoxFuture<'static, Result<Arc<Policy>, NoPolicy>>>) {
+        let mut policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        if policies.get(&hash).is_some_and(|(_, kept)| kept.ptr_eq(reading)) {
+            policies.remove(&hash);
+        }
+    }
+}
+
+async fn read_policy(node: Batcher, registry: Address, hash: B256, block: B256) -> Result<Arc<Policy>, NoPolicy> {
+    let call = WorkflowRegistry::policyOfCall { policyHash: hash };
+    let bytes = match node.call(registry, &call, block, None).await {
+        Ok(bytes) if keccak256(&bytes) == hash => bytes,
+        Ok(_) | Err(RpcError::Reverted(_)) => return Err(NoPolicy::Breach(policy::Breach::Unreadable)),
+        Err(error) => return Err(NoPolicy::Rpc(error)),
+    };
+    policy::read(&bytes).map(Arc::new).map_err(NoPolicy::Breach)
 }
 
 fn with_margin(gas: u64) -> u64 {

@@ -26,6 +26,10 @@ const NOWHERE: Address = address!("d177000000000000000000000000000000000001");
 /// Returns the number 42: PUSH1 42, PUSH1 0, MSTORE, PUSH1 32, PUSH1 0, RETURN.
 const ANSWERS_42: Bytes = bytes!("602a60005260206000f3");
 
+/// Arbitrum's chains (One, Nova, Sepolia). There a contract's `block.number` is Ethereum's, and OBLS notes with it when a set
+/// froze; operators compare that with the chain's own numbers (docs.arbitrum.io, "Block gas limit, numbers and time").
+const ARBITRUM: [u64; 3] = [42_161, 42_170, 421_614];
+
 /// What was learnt of one node.
 struct Node {
     host: String,
@@ -36,6 +40,12 @@ struct Node {
 pub async fn examine(findings: &mut Findings, config: &OperatorConfig) -> Heads {
     let target = config.network.target_chain;
     let mut heads = Heads::new();
+    if ARBITRUM.contains(&target) {
+        let detail =
+            "contracts see Ethereum's block numbers there, and OBLS' sets would take over at once, with a known seed";
+        let fix = "Choose another target chain: today's contracts do not work on this one. Reading it works.";
+        findings.fail(SECTION, format!("target chain {target}"), detail, fix);
+    }
     for (id, chain) in &config.chains {
         let contracts = chain.contracts.filter(|_| *id == target);
         let nodes = (0..chain.rpc.len()).map(|index| node(*id, chain, index, contracts));

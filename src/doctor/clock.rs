@@ -1,6 +1,7 @@
 //! The clock: whether something keeps it, and what the chains say to it.
 
 use ditto_core::clock::{Clock, SystemClock};
+use ditto_core::telemetry::kernel_clock::KernelClock;
 
 use super::chain::Heads;
 use super::finding::Findings;
@@ -8,7 +9,7 @@ use crate::config::OperatorConfig;
 
 const SECTION: &str = "clock";
 /// A proposal more than 200 ms early by a node's clock is not heard: half of that is left for the network.
-const GOOD_ERROR_MS: i64 = 100;
+const GOOD_ERROR_MS: u64 = 100;
 /// A newest block may be this much in the future: its time is a whole second, and miners may be a little ahead.
 const AHEAD_SECONDS: u64 = 2;
 /// A newest block older than this means a chain that stands still, a node that lags, or a clock that is ahead.
@@ -17,15 +18,15 @@ const OLD_SECONDS: u64 = 60;
 /// Asks the kernel whether something synchronises its clock.
 pub fn synchronised(findings: &mut Findings) {
     let fix = "Run a time service, such as systemd-timesyncd or chrony: `timedatectl set-ntp true`.";
-    // SAFETY: all zero is a valid `timex`: plain numbers; modes 0 asks and sets nothing.
-    let mut timex: libc::timex = unsafe { std::mem::zeroed() };
-    // SAFETY: `timex` lives through the call, which only writes to it.
-    let state = unsafe { libc::adjtimex(&mut timex) };
-    let error_ms = timex.maxerror / 1_000;
-    if state < 0 {
-        let cause = std::io::Error::last_os_error();
-        findings.warn(SECTION, "synchronisation", format!("the kernel does not tell: {cause}"), fix);
-    } else if state == libc::TIME_ERROR || timex.status & libc::STA_UNSYNC != 0 {
+    let clock = match KernelClock::read() {
+        Ok(clock) => clock,
+        Err(cause) => {
+            findings.warn(SECTION, "synchronisation", format!("the kernel does not tell: {cause}"), fix);
+            return;
+        }
+    };
+    let error_ms = clock.max_error_us / 1_000;
+    if !clock.synchronised {
         let detail =
             "the kernel does not know of anything that keeps its clock; in a virtual machine or container the host may";
         findings.warn(SECTION, "synchronisation", detail, fix);

@@ -62,8 +62,8 @@ pub async fn examine(findings: &mut Findings, config: &OperatorConfig, keys: Opt
                 }
                 if member.signer != signer {
                     let detail = format!("registered is {}, configured is {signer}", member.signer);
-                    let fix = "Configure the registered key, or have the controller set the new one (OBLS.setSigner); it \
-                               counts from the next operator set on.";
+                    let fix = "Configure the registered key, or set the new one with `ditto-operator set-signer`; it counts \
+                               from the next operator set on.";
                     findings.fail(SECTION, "delegated signer", detail, fix);
                 }
             }
@@ -92,8 +92,7 @@ async fn absent(
         return;
     }
     let detail = format!("this consensus key is not in operator set {current}: the operator would only watch");
-    let fix = "Register it with the controller's key (`ditto-operator keys` prints what to register), and wait for the next \
-               operator set. If it is registered, is `keys.consensus` the right key?";
+    let fix = "Register it with the controller's key (`ditto-operator register`), and wait for the next operator set. If it is registered, is `keys.consensus` the right key?";
     findings.fail(SECTION, "registration", detail, fix);
 }
 

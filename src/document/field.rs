@@ -31,7 +31,12 @@ pub(super) struct Field<'a> {
 
 impl<'a> Field<'a> {
     pub(super) fn root(value: &'a Value) -> Self {
-        Self { value, path: String::new() }
+        Self::named(value, "")
+    }
+
+    /// A value that stands at this path of whatever it is a part of.
+    pub(super) fn named(value: &'a Value, path: &str) -> Self {
+        Self { value, path: path.to_owned() }
     }
 
     /// The value, whatever it is.

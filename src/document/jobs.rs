@@ -60,7 +60,8 @@ pub(super) fn read(list: &Field<'_>, options: &Options) -> Result<(Vec<Job>, Vec
     Ok((here, elsewhere))
 }
 
-fn steps(list: &Field<'_>) -> Result<Vec<Call>, ImportError> {
+/// The calls of a list of steps.
+pub(super) fn steps(list: &Field<'_>) -> Result<Vec<Call>, ImportError> {
     let items = list.items()?;
     if items.len() == 0 || items.len() > MAX_CALLS {
         return Err(list.wrong(format!("it has {} steps; 1 to {MAX_CALLS} fit one operation", items.len())));

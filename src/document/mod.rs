@@ -33,6 +33,17 @@ use field::Field;
 /// The longest document, in bytes.
 pub const MAX_DOCUMENT: usize = 256 * 1024;
 
+/// The kinds of triggers that documents have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TriggerKind {
+    /// By the clock.
+    Cron,
+    /// A log.
+    Event,
+    /// What a view function returns.
+    Onchain,
+}
+
 /// What a document is imported for.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -119,15 +130,51 @@ pub fn import(document: &[u8], options: &Options) -> Result<Import, ImportError>
     Ok(Import { owner, jobs: jobs.collect(), elsewhere })
 }
 
-/// One trigger by itself, `{"type": …, "params": …}`, as authors write them in a workflow's manifest, too.
+/// The chains that a document's jobs execute on, each once, in the order of the jobs.
+///
+/// # Errors
+/// As [`import`], as far as is read.
+pub fn chains(document: &[u8]) -> Result<Vec<u64>, ImportError> {
+    let parsed = parse(document)?;
+    let mut chains = Vec::new();
+    for job in Field::root(&parsed).required("workflow")?.required("jobs")?.items()? {
+        let chain_id = job.required("chainId")?.positive()?;
+        if !chains.contains(&chain_id) {
+            chains.push(chain_id);
+        }
+    }
+    Ok(chains)
+}
+
+/// The parameters of one trigger by itself, as authors write them in a workflow's manifest, too, at `path`.
 ///
 /// # Errors
 /// Names the field by its path, and the fix.
-pub fn single_trigger(value: &Value, options: &Options) -> Result<PublishedTrigger, ImportError> {
-    trigger(&Field::root(value), options)
+pub fn single_trigger(
+    kind: TriggerKind,
+    params: &Value,
+    path: &str,
+    options: &Options,
+) -> Result<PublishedTrigger, ImportError> {
+    published(kind, &Field::named(params, path), options)
 }
 
-fn parse(document: &[u8]) -> Result<Value, ImportError> {
+/// A job's steps by themselves, `[{target, abi, args?, value?}]`, as authors write them in a workflow's manifest, too, at
+/// `path`: the calls, and what is published as code.
+///
+/// # Errors
+/// Names the field by its path, and the fix.
+pub fn declared_steps(steps: &Value, path: &str) -> Result<(Vec<Call>, Vec<u8>), ImportError> {
+    let calls = jobs::steps(&Field::named(steps, path))?;
+    let code = calls::encode(&calls);
+    Ok((calls, code))
+}
+
+/// The document as JSON, bounded in size and depth.
+///
+/// # Errors
+/// When it is too long or no JSON.
+pub fn parse(document: &[u8]) -> Result<Value, ImportError> {
     if document.len() > MAX_DOCUMENT {
         let problem = format!("the document has {} bytes, {MAX_DOCUMENT} are read", document.len());
         return Err(ImportError::new("", problem));
@@ -185,17 +232,28 @@ fn trigger(field: &Field<'_>, options: &Options) -> Result<PublishedTrigger, Imp
     field.only(&["type", "params"])?;
     let kind = field.required("type")?;
     let params = field.required("params")?;
-    match kind.text()? {
-        "cron" => cron(&params),
-        "event" => event::read(&params, options)
+    let found = match kind.text()? {
+        "cron" => TriggerKind::Cron,
+        "event" => TriggerKind::Event,
+        "onchain" => TriggerKind::Onchain,
+        "time" => {
+            return Err(kind.wrong("an instant is no trigger here: write it as workflow.validAfter, with a count of 1"));
+        }
+        other => return Err(kind.wrong(format!("{other:?} is not known: cron, event and onchain are"))),
+    };
+    published(found, &params, options)
+}
+
+fn published(kind: TriggerKind, params: &Field<'_>, options: &Options) -> Result<PublishedTrigger, ImportError> {
+    match kind {
+        TriggerKind::Cron => cron(params),
+        TriggerKind::Event => event::read(params, options)
             .map(|(event, field)| event.published().map_err(|problem| field.wrong(problem)))?
             .map(|data| PublishedTrigger { kind: KIND_EVENT, data }),
-        "onchain" => condition::read(&params, options)?
+        TriggerKind::Onchain => condition::read(params, options)?
             .published()
             .map_err(|problem| params.wrong(problem))
             .map(|data| PublishedTrigger { kind: KIND_CONDITION, data }),
-        "time" => Err(kind.wrong("an instant is no trigger here: write it as workflow.validAfter, with a count of 1")),
-        other => Err(kind.wrong(format!("{other:?} is not known: cron, event and onchain are"))),
     }
 }
 

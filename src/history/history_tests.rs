@@ -73,3 +73,21 @@ fn what_is_torn_or_foreign_is_passed_over() {
     fs::write(&path, bytes).unwrap();
     assert_eq!(trace(dir.path(), 1, Some(9)).unwrap().len(), 2);
 }
+
+#[test]
+fn what_cannot_be_written_is_counted_and_stops_nobody() {
+    let dropped = || ditto_core::telemetry::measured("ditto_operator_history_dropped_total", &[]);
+    let before = dropped();
+    let dir = tempfile::tempdir().unwrap();
+    let history = History::start(dir.path(), HistoryConfig::default()).unwrap();
+    fs::remove_dir(directory(dir.path())).unwrap();
+    fs::write(directory(dir.path()), b"in the way").unwrap();
+    history.tell(Occurrence { workflow: 3, slot: 10 }, 10, || due(10));
+    for _ in 0..600 {
+        if dropped() > before {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(dropped() > before);
+}

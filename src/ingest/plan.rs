@@ -125,6 +125,15 @@ impl Handler for Plan {
     }
 }
 
+/// Says how much this operator's vote weighs. A power is at most 96 bits: for a graph, a double is enough of it.
+#[allow(clippy::cast_precision_loss)]
+fn measure_power(set: &OperatorSet, own_index: Option<usize>) {
+    let own = own_index.and_then(|index| set.members.get(index)).map_or(0, |member| member.power);
+    metrics::gauge!("ditto_operator_set_id").set(f64::from(set.id));
+    metrics::gauge!("ditto_operator_own_power").set(own as f64);
+    metrics::gauge!("ditto_operator_total_power").set(set.total_power as f64);
+}
+
 impl Plan {
     async fn plan(&self, slot: Slot, deadline: Deadline) -> Result<(), NoPlan> {
         let (head, pins) = self.pins(slot, deadline).await?;
@@ -136,6 +145,7 @@ impl Plan {
             self.set_changed.notify_one();
         }
         let context = Arc::new(self.context(slot, head, pins, set, &rule, deadline));
+        measure_power(&context.set, context.own_index);
 
         let mut registry = self.registry.lock().await;
         let target = &self.chains[&self.network.target_chain];
@@ -274,5 +284,36 @@ impl Plan {
             return Err(RpcError::Shape { chain: self.network.target_chain, cause });
         }
         Ok(chunk.iter().zip(spent).filter(|(_, spent)| !spent).map(|(candidate, _)| candidate.clone()).collect())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use ditto_core::bls::SecretKey;
+    use ditto_core::operators::Member;
+    use ditto_core::telemetry::measured;
+
+    #[test]
+    fn what_the_own_vote_weighs_is_shown_and_nothing_outside_the_set() {
+        let member = |n: u8, power| Member {
+            controller: Address::repeat_byte(n),
+            signer: Address::repeat_byte(n),
+            power,
+            key: SecretKey::derive(&[n; 32]).unwrap().public(),
+        };
+        let shown = || {
+            let names = ["ditto_operator_set_id", "ditto_operator_own_power", "ditto_operator_total_power"];
+            names.map(|name| measured(name, &[]) as u64)
+        };
+        assert_eq!(shown(), [0, 0, 0]);
+        let set = OperatorSet::new(7, vec![member(1, 300), member(2, 700)], B256::ZERO);
+        measure_power(&set, Some(1));
+        assert_eq!(shown(), [7, 700, 1_000]);
+        let mut next = set;
+        next.id = 8;
+        measure_power(&next, None);
+        assert_eq!(shown(), [8, 0, 1_000]);
     }
 }

@@ -100,10 +100,8 @@ pub fn generate(options: &GenerateOptions) -> anyhow::Result<()> {
         println!("       [keys.{name}]\n       file = \"{}\"\n       password_file = \"…\"", shown(name));
     }
     println!("  4. Send about 0.01 ether on the target chain to the signer.");
-    println!(
-        "  5. `ditto-operator keys registration --controller ADDRESS` prints the call that registers the operator;"
-    );
-    println!("     the controller sends it to OBLS.");
+    println!("  5. `ditto-operator register --keystore {}` shows the transaction that registers", shown("controller"));
+    println!("     the operator; with `--send` it sends it. A Safe sends what `--controller ADDRESS` shows.");
     println!("  6. `ditto-operator doctor` says what is missing, then `ditto-operator run`.");
     Ok(())
 }

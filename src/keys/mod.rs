@@ -3,6 +3,7 @@
 
 mod files;
 mod generate;
+mod register;
 mod registration;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use ditto_core::keystore::{Cost, KeyKind, PasswordSource};
 
 pub use generate::{GenerateOptions, generate};
+pub use register::{ControllerOptions, SetSignerOptions, register, set_signer};
 
 use crate::config::OperatorConfig;
 use crate::node::Keys;

@@ -1,13 +1,12 @@
 //! What the controller sends to OBLS to register this operator.
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{Address, Bytes};
 use alloy::sol_types::SolCall;
 use anyhow::Context;
 use clap::Args;
-use ditto_core::bls::{Purpose, possession_digest};
-use ditto_core::chain::bindings::obls::OBLS;
 use serde_json::json;
 
+use super::register::registration;
 use crate::config::OperatorConfig;
 use crate::node::Keys;
 
@@ -27,14 +26,8 @@ pub(super) fn print(options: &RegistrationOptions, config: &OperatorConfig) -> a
     let keys = Keys::load(config)?;
     let contracts = config.contracts().context("the target chain names no contracts")?;
     let chain = config.network.target_chain;
-    let key = keys.consensus.public();
-    let digest = possession_digest(options.controller, chain, contracts.obls, &key);
-    let possession = keys.consensus.sign(&digest.0, Purpose::Possession).to_eip2537();
-    let call = OBLS::registerCall {
-        key: key.to_eip2537().to_vec().into(),
-        possession: std::array::from_fn(|word| B256::from_slice(&possession[word * 32..(word + 1) * 32])),
-        signer: keys.signer.address(),
-    };
+    let signer = keys.signer.address();
+    let call = registration(&keys.consensus, signer, options.controller, config, contracts.obls);
     let data = Bytes::from(call.abi_encode());
     if options.json {
         let told =
@@ -45,8 +38,7 @@ pub(super) fn print(options: &RegistrationOptions, config: &OperatorConfig) -> a
     println!("On chain {chain}, from the controller:\n");
     println!("  from   {}\n  to     {}   (OBLS)\n  value  0\n  data   {data}\n", options.controller, contracts.obls);
     println!(
-        "It registers the signer {} and the configured consensus key, which it proves to have. Anybody may see",
-        call.signer
+        "It registers the signer {signer} and the configured consensus key, which it proves to have. Anybody may see",
     );
     println!("this; only the controller can send it. Then wait for voting power and for the next operator set:");
     println!("`ditto-operator doctor` tells.");

@@ -185,6 +185,8 @@ async fn what_the_last_slot_read_is_read_ahead_and_no_more() {
 
 #[tokio::test]
 async fn what_is_none_of_a_runs_business_fails() {
+    let refused = || ditto_core::telemetry::measured("ditto_reads_failed_total", &[("reason", "refused")]);
+    let before = refused();
     let stack = stack(HashSet::new(), &ReadsConfig::default()).await;
     let reads = stack.cache.slot(1, &[pin(1)]);
     assert_eq!(reads.read(2, balance(1)).await, ReadAnswer::Failed, "a chain without a pin");
@@ -195,4 +197,5 @@ async fn what_is_none_of_a_runs_business_fails() {
     let unknown = stack.cache.slot(1, &[Pin { chain_id: 9, ..pin(1) }]);
     assert_eq!(unknown.read(9, balance(1)).await, ReadAnswer::Failed, "a chain that is not configured");
     assert!(stack.node.lock().unwrap().asked.is_empty());
+    assert!(refused() >= before + 3.0);
 }

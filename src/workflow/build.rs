@@ -15,7 +15,7 @@ use super::explain::{Facts, explain};
 use super::manifest::Form;
 use super::project::Project;
 use super::publication::MAX_CODE;
-use super::units::bytes;
+use super::units::{bytes, counted};
 use crate::terminal::{DIM, GOOD};
 
 /// What to build.
@@ -38,11 +38,11 @@ pub struct BuildOptions {
 /// The code as it is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Built {
-    /// Its bytes: UTF-8.
-    pub code: String,
+    /// Its bytes: UTF-8 for a script.
+    pub code: Vec<u8>,
     /// keccak256 of them: how operators find and check it.
     pub hash: B256,
-    /// What it compiles to, in bytes.
+    /// What a script compiles to, in bytes; 0 for declared calls.
     pub compiled_bytes: usize,
 }
 
@@ -51,6 +51,9 @@ pub struct Built {
 /// # Errors
 /// When it does not compile or is too large: what, where, and what to do.
 pub fn build(project: &Project) -> anyhow::Result<Built> {
+    if let Some(declared) = &project.declared {
+        return Ok(Built { code: declared.code.clone(), hash: project.code_hash(), compiled_bytes: 0 });
+    }
     let limits = Limits::default();
     let compile = |code: &str| compile_module(code, limits.code_nesting);
     let compiled = match compile(&project.code) {
@@ -59,7 +62,8 @@ pub fn build(project: &Project) -> anyhow::Result<Built> {
             let wall = std::time::Duration::ZERO;
             let facts = Facts { code: &project.code, limits: &limits, wall, reads: &[], notes: &[] };
             let Some(told) = explain(&outcome, &facts) else { bail!("the code does not compile") };
-            let place = told.line.map(|line| excerpt(&project.code_name(), &project.code, line)).unwrap_or_default();
+            let shown = |line| excerpt(&project.code_name(), &project.code, line, told.columns.clone());
+            let place = told.line.map(shown).unwrap_or_default();
             bail!("{}\n{place}{}", told.headline, told.advice);
         }
     };
@@ -81,7 +85,7 @@ pub fn build(project: &Project) -> anyhow::Result<Built> {
             code.len()
         );
     }
-    Ok(Built { hash: keccak256(&code), code, compiled_bytes })
+    Ok(Built { hash: keccak256(&code), code: code.into_bytes(), compiled_bytes })
 }
 
 /// Builds, writes and prints.
@@ -91,9 +95,10 @@ pub fn build(project: &Project) -> anyhow::Result<Built> {
 pub fn run(options: &BuildOptions) -> anyhow::Result<()> {
     let project = Project::open(&options.path, &options.overrides)?;
     let built = build(&project)?;
-    let ending = match project.manifest.publish {
-        Form::Source => "ts",
-        Form::Compiled => "js",
+    let (ending, form) = match (&project.declared, project.manifest.publish) {
+        (Some(_), _) => ("calls", json!("calls")),
+        (None, form @ Form::Source) => ("ts", json!(form)),
+        (None, form @ Form::Compiled) => ("js", json!(form)),
     };
     let out = options.out.clone().unwrap_or_else(|| project.dir.join("dist").join(format!("workflow.{ending}")));
     if let Some(dir) = out.parent() {
@@ -101,15 +106,16 @@ pub fn run(options: &BuildOptions) -> anyhow::Result<()> {
     }
     fs::write(&out, &built.code).with_context(|| format!("cannot write {}", out.display()))?;
     if options.json {
-        let told = json!({ "file": out, "bytes": built.code.len(), "code_hash": built.hash, "form": project.manifest.publish });
+        let told = json!({ "file": out, "bytes": built.code.len(), "code_hash": built.hash, "form": form });
         println!("{}", serde_json::to_string_pretty(&told)?);
         return Ok(());
     }
     println!("{GOOD}built{GOOD:#} {}", out.display());
     println!("  {DIM}hash{DIM:#}  {}", built.hash);
-    let compiled = match project.manifest.publish {
-        Form::Source => format!(", as it is written; {} when compiled", bytes(built.compiled_bytes as u64)),
-        Form::Compiled => ", compiled".into(),
+    let compiled = match (&project.declared, project.manifest.publish) {
+        (Some(declared), _) => format!(", {} as operators make them", counted(declared.calls.len(), "call")),
+        (None, Form::Source) => format!(", as it is written; {} when compiled", bytes(built.compiled_bytes as u64)),
+        (None, Form::Compiled) => ", compiled".into(),
     };
     println!("  {DIM}size{DIM:#}  {}{compiled}", bytes(built.code.len() as u64));
     Ok(())

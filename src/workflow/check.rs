@@ -1,5 +1,6 @@
 //! `workflow check`: everything about a workflow that can be known without a chain.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,10 +13,11 @@ use serde::Serialize;
 use super::build::build;
 use super::excerpt::excerpt;
 use super::explain::{Facts, explain};
-use super::project::Project;
+use super::known::Known;
+use super::project::{Declared, Project};
 use super::typecheck::{self, Types};
 use super::units::{bytes, counted};
-use super::{due, publication};
+use super::{describe, due, publication, report, show, verdict};
 use crate::terminal::{BAD, DIM, GOOD, WARNING, hanging};
 
 /// What to check.
@@ -57,11 +59,13 @@ pub struct Finding {
     pub detail: String,
     /// Where in the code, from 1.
     pub line: Option<u32>,
+    /// Which part of the line, in characters from 0: the first one, and the one after the last.
+    pub columns: Option<Range<usize>>,
 }
 
 impl Finding {
     fn new(what: &'static str, status: Status, detail: impl Into<String>) -> Self {
-        Self { what, status, detail: detail.into(), line: None }
+        Self { what, status, detail: detail.into(), line: None, columns: None }
     }
 }
 
@@ -87,7 +91,7 @@ pub fn run(options: &CheckOptions) -> anyhow::Result<bool> {
         };
         println!("  {style}{word:<4}{style:#}  {DIM}{:<9}{DIM:#} {}", finding.what, hanging(&finding.detail, 18));
         if let Some(line) = finding.line {
-            print_place(&project, line);
+            print_place(&project, line, finding.columns.clone());
         }
     }
     match good {
@@ -100,14 +104,18 @@ pub fn run(options: &CheckOptions) -> anyhow::Result<bool> {
     Ok(good)
 }
 
-fn print_place(project: &Project, line: u32) {
-    for line in excerpt(&project.code_name(), &project.code, line).lines() {
+fn print_place(project: &Project, line: u32, columns: Option<Range<usize>>) {
+    for line in excerpt(&project.code_name(), &project.code, line, columns).lines() {
         println!("        {line}");
     }
 }
 
 fn check(project: &Project) -> Vec<Finding> {
     let mut findings = vec![manifest(project), triggers(project), policy(project)];
+    if let Some(declared) = &project.declared {
+        findings.push(steps(project, declared));
+        return findings;
+    }
     let compiles = code(project);
     let runs = compiles.status != Status::Failed;
     findings.push(compiles);
@@ -141,9 +149,13 @@ fn triggers(project: &Project) -> Finding {
     let now = SystemClock.now_ms() / 1_000;
     match due::next(manifest, &triggers, now, 3) {
         None => {
-            let detail =
-                "they are good; when that is by the clock depends on a chain, or on the network's slots ([network])";
-            Finding::new("triggers", Status::Ok, detail)
+            let told = describe::triggers(manifest).join("\nand ");
+            let by_chain = manifest.triggers.iter().any(|table| table.event.is_some() || table.onchain.is_some());
+            let why = match (by_chain, manifest.network) {
+                (false, None) => "\n(`[network]` would tell the times: an interval counts the network's slots)",
+                _ => "",
+            };
+            Finding::new("triggers", Status::Ok, format!("due {told}{why}"))
         }
         Some(due) if due.is_empty() => {
             let detail =
@@ -176,6 +188,34 @@ fn policy(project: &Project) -> Finding {
                 table.max_fee_per_gas,
             );
             Finding::new("policy", Status::Ok, detail)
+        }
+    }
+}
+
+/// The declared calls, in words, and whether the policy lets them pass: for a script only a run tells.
+fn steps(project: &Project, declared: &Declared) -> Finding {
+    let known = Known::gather(&project.manifest, "");
+    let calls: Vec<String> =
+        report::of_calls(&declared.calls, &known).iter().map(|call| show::in_words(call)).collect();
+    let verdict = publication::policy(&project.manifest)
+        .ok()
+        .map(|policy| verdict::policy(&project.manifest, &policy, &declared.calls, &known))
+        .filter(|verdict| !verdict.allowed);
+    match verdict {
+        Some(verdict) => {
+            let fix = verdict.fix.map(|fix| format!("\nIf it is meant to be, write in workflow.toml:\n{fix}"));
+            let breach = verdict.breach.unwrap_or_default();
+            let detail = format!("the policy refuses them: {breach}{}", fix.unwrap_or_default());
+            Finding::new("steps", Status::Failed, detail)
+        }
+        None => {
+            let published = format!(
+                "{}, no script; {} are published, with hash {}",
+                counted(calls.len(), "call"),
+                bytes(declared.code.len() as u64),
+                project.code_hash()
+            );
+            Finding::new("steps", Status::Ok, format!("{published}\n{}", calls.join("\n")))
         }
     }
 }
@@ -263,6 +303,7 @@ fn ending(
             status: Status::Failed,
             detail: format!("{}\n{}", told.headline, told.advice),
             line: told.line,
+            columns: told.columns,
         },
         None => Finding::new(what, Status::Ok, "fine"),
     }

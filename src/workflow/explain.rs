@@ -1,9 +1,11 @@
 //! How a run ended, for its author: what happened, where, and what to do about it.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use ditto_sandbox::{Limits, Outcome, ReadAnswer};
+use ditto_sandbox::{Limits, Outcome, ReadAnswer, compile_module};
 
+use super::place;
 use super::recorder::Noted;
 use super::units::{bytes, counted, grouped, millis};
 
@@ -28,6 +30,8 @@ pub struct Explanation {
     pub headline: String,
     /// Where, in the author's file.
     pub line: Option<u32>,
+    /// Which part of the line, in characters from 0; nothing where it is the line as a whole.
+    pub columns: Option<Range<usize>>,
     /// What to do about it.
     pub advice: String,
 }
@@ -38,7 +42,7 @@ pub fn explain(outcome: &Outcome, facts: &Facts<'_>) -> Option<Explanation> {
     let limits = facts.limits;
     let (headline, line, advice) = match outcome {
         Outcome::Calls(_) | Outcome::NothingToDo => return None,
-        Outcome::Threw { message, line, .. } => (message.clone(), *line, of_exception(message)),
+        Outcome::Threw { message, line, .. } => (message.clone(), *line, of_exception(message, facts)),
         Outcome::TimedOut => (
             format!("The run did not end within {} ms and was stopped.", grouped(limits.wall_ms)),
             None,
@@ -95,12 +99,25 @@ pub fn explain(outcome: &Outcome, facts: &Facts<'_>) -> Option<Explanation> {
                 .into(),
         ),
     };
-    Some(Explanation { headline, line, advice })
+    let text = line.and_then(|line| facts.code.lines().nth((line as usize).checked_sub(1)?));
+    let columns = text.and_then(|text| place::columns(outcome, text));
+    Some(Explanation { headline, line, columns, advice })
 }
 
-fn of_exception(message: &str) -> String {
+fn of_exception(message: &str, facts: &Facts<'_>) -> String {
     if message.contains("\" has no export named \"") {
         return "Operators provide a part of viem; the types in sdk/viem.d.ts list all of it.".into();
+    }
+    // The engine names so, too, what these two functions cannot read.
+    if message.starts_with("SyntaxError") && compile_module(facts.code, facts.limits.code_nesting).is_ok() {
+        return "The code itself is right: BigInt(…) or JSON.parse(…) was given a text that it cannot read. BigInt takes whole \
+                numbers in digits, such as \"1000\"; an amount with a point is read by parseEther or parseUnits of viem. \
+                `ctx.args` is parsed already."
+            .into();
+    }
+    if message.ends_with("is not a function") {
+        return "Is the name right, and is it there in this place? The types in sdk/ list what `ctx`, a chain and viem have."
+            .into();
     }
     if message.starts_with("SyntaxError") {
         return "The code does not compile: correct the line.".into();
@@ -237,7 +254,21 @@ mod tests {
 
     #[test]
     fn the_place_is_found_where_the_engine_names_none() {
-        assert_eq!(told(&Outcome::ForbiddenImport { specifier: "./a.ts".into() }, &[], &[]).line, Some(1));
+        let told = told(&Outcome::ForbiddenImport { specifier: "./a.ts".into() }, &[], &[]);
+        assert_eq!((told.line, told.columns), (Some(1), Some(18..26)));
+    }
+
+    #[test]
+    fn what_a_run_cannot_read_is_no_mistake_of_its_syntax() {
+        let advice = |message: &str, code: &str| {
+            let (limits, wall) = (Limits::default(), Duration::ZERO);
+            let outcome = Outcome::Threw { message: message.into(), line: Some(1) };
+            explain(&outcome, &Facts { code, limits: &limits, wall, reads: &[], notes: &[] }).unwrap().advice
+        };
+        let good = "export default { run: (ctx) => BigInt(ctx.args.a) };\n";
+        assert!(advice("SyntaxError: invalid BigInt literal", good).contains("whole numbers"));
+        assert!(advice("SyntaxError: Unexpected token", "export default {").contains("does not compile"));
+        assert!(advice("TypeError: getPrice is not a function", good).contains("name right"));
     }
 
     #[test]

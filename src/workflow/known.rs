@@ -1,5 +1,5 @@
-//! Calls, answers and errors in words, as far as their signatures are known: from the policy, and from the ABI strings in
-//! the author's own code.
+//! Calls, answers and errors in words, as far as their signatures are known: from policy and steps, and from the ABI strings
+//! in the author's own code.
 
 use std::collections::HashMap;
 
@@ -23,11 +23,12 @@ pub struct Known {
 }
 
 impl Known {
-    /// Everything that the manifest's policy and the code name.
+    /// Everything that the manifest's policy and steps and the code name.
     #[must_use]
     pub fn gather(manifest: &Manifest, code: &str) -> Self {
         let mut known = Self::default();
         let of_policy = manifest.policy.allow.iter().filter_map(|allow| function(allow.call.as_deref()?));
+        let of_steps = manifest.steps.iter().filter_map(|step| function(step.get("abi")?.as_str()?));
         let mut literals = Vec::new();
         for text in strings(code) {
             if text.starts_with("function ") {
@@ -39,7 +40,7 @@ impl Known {
             }
         }
         // The code's signatures come last: they name results, which a policy does not.
-        for function in of_policy.chain(literals) {
+        for function in of_policy.chain(of_steps).chain(literals) {
             known.functions.insert(function.selector().0, function);
         }
         known

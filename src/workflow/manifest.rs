@@ -21,9 +21,13 @@ const PREFIX: &str = "WORKFLOW_";
 pub struct Manifest {
     /// The workflow's name: the author's, and part of the default session key.
     pub name: String,
-    /// The TypeScript, relative to the file.
-    #[serde(default = "Manifest::default_code")]
-    pub code: PathBuf,
+    /// The TypeScript, relative to the file. Default: `workflow.ts`.
+    #[serde(default)]
+    pub code: Option<PathBuf>,
+    /// Instead of TypeScript: the calls that it makes whenever it is due, each `{ target, abi, args, value }` as in Ditto's
+    /// workflow documents.
+    #[serde(default)]
+    pub steps: Vec<serde_json::Value>,
     /// Whether the TypeScript is published as it is written, or what it compiles to.
     #[serde(default)]
     pub publish: Form,
@@ -155,8 +159,10 @@ impl PolicyTable {
 }
 
 impl Manifest {
-    fn default_code() -> PathBuf {
-        "workflow.ts".into()
+    /// The TypeScript, relative to the file.
+    #[must_use]
+    pub fn code(&self) -> &Path {
+        self.code.as_deref().unwrap_or(Path::new("workflow.ts"))
     }
 
     /// Reads the file at `path`; variables `WORKFLOW_…` go over it, `overrides` (dotted key and value) over those.
@@ -239,7 +245,7 @@ pub(super) mod tests {
     #[test]
     fn a_manifest_is_read() {
         let manifest = load(GOOD).unwrap();
-        assert_eq!(manifest.code, Path::new("workflow.ts"));
+        assert_eq!(manifest.code(), Path::new("workflow.ts"));
         assert_eq!(manifest.valid_until, Some(Instant(1_896_091_200)));
         assert_eq!(manifest.args_json(), r#"{"amount":"5"}"#);
         let account = manifest.account.unwrap();

@@ -1,19 +1,23 @@
-//! What a workflow's author works with: `ditto-operator workflow new|check|run|build|publish`.
+//! What a workflow's author works with: `ditto-operator workflow new|import|check|run|build|publish`.
 //!
-//! A workflow is a directory with `workflow.ts` and `workflow.toml` ([`manifest`]). [`check`] needs no chain, [`run`] makes
+//! A workflow is a directory with `workflow.ts` and `workflow.toml` ([`manifest`]), or with the latter alone when it declares
+//! its calls. [`check`] needs no chain, [`run`] makes
 //! one run in the real sandbox against any node, [`publish`] brings it to the registry. All of them say what is wrong, where,
 //! and what to do about it.
 
 pub mod amount;
 pub mod build;
 pub mod check;
+mod describe;
 mod due;
 mod excerpt;
 mod explain;
+pub mod import;
 mod known;
 pub mod manifest;
 pub mod nodes;
 mod notes;
+mod place;
 pub mod project;
 pub mod publication;
 pub mod publish;
@@ -33,6 +37,8 @@ use clap::Subcommand;
 pub enum WorkflowCommand {
     /// Makes a directory with a workflow to start from.
     New(scaffold::NewOptions),
+    /// Makes workflows of Ditto workflow documents: of each job one that declares its calls, without a script.
+    Import(import::ImportOptions),
     /// Compiles the code, and checks triggers, policy and types. Needs no chain.
     Check(check::CheckOptions),
     /// Runs it once, in the real sandbox with its real limits. Nothing is sent.
@@ -50,6 +56,7 @@ pub enum WorkflowCommand {
 pub fn act(command: WorkflowCommand) -> anyhow::Result<bool> {
     match command {
         WorkflowCommand::New(options) => scaffold::new(&options).map(|()| true),
+        WorkflowCommand::Import(options) => import::run(&options),
         WorkflowCommand::Check(options) => check::run(&options),
         WorkflowCommand::Build(options) => build::run(&options).map(|()| true),
         WorkflowCommand::Run(options) => runtime()?.block_on(run::run(options)),

@@ -119,6 +119,10 @@ pub async fn connect(manifest: &Manifest) -> anyhow::Result<BTreeMap<u64, Arc<Rp
     }
     let mut nodes = BTreeMap::new();
     for (id, chain) in &manifest.chains {
+        if chain.rpc.is_empty() {
+            let flag = if *id == target { "--rpc URL".to_owned() } else { format!("--rpc {id}=URL") };
+            bail!("there is no node of chain {id}: give `{flag}`, or set `rpc` in [chains.{id}] of workflow.toml");
+        }
         let rpc = Arc::new(Rpc::new(*id, chain)?);
         let found = rpc.ask_for::<U64>(Request::new("eth_chainId", &json!([]))).await.with_context(|| {
             let flag = if *id == target { "--rpc URL".to_owned() } else { format!("--rpc {id}=URL") };

@@ -1,12 +1,13 @@
-//! A workflow's directory: the manifest and the code it names.
+//! A workflow's directory: the manifest and the code it names, or the steps it declares.
 
 use std::path::{Path, PathBuf};
 
 use alloy::primitives::{B256, keccak256};
 use anyhow::{Context, bail};
+use ditto_sandbox::Call;
 
 use super::manifest::Manifest;
-use super::publication::MAX_CODE;
+use super::publication::{self, MAX_CODE};
 
 /// The manifest's name in a workflow's directory.
 pub const MANIFEST: &str = "workflow.toml";
@@ -24,8 +25,19 @@ pub struct Project {
     pub manifest: Manifest,
     /// Where the code is.
     pub code_path: PathBuf,
-    /// The TypeScript.
+    /// The TypeScript; empty where steps are declared.
     pub code: String,
+    /// What the manifest declares instead of TypeScript.
+    pub declared: Option<Declared>,
+}
+
+/// Calls that need no script: operators make them as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// The calls, in order.
+    pub calls: Vec<Call>,
+    /// What is published as code.
+    pub code: Vec<u8>,
 }
 
 impl Project {
@@ -43,15 +55,28 @@ impl Project {
         }
         let manifest = Manifest::load(&manifest_path, overrides)?.value;
         let dir = manifest_path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let code_path = dir.join(&manifest.code);
-        let code = read(&code_path)?;
-        Ok(Self { dir: dir.to_owned(), manifest_path, manifest, code_path, code })
+        let declared = publication::declared(&manifest).with_context(|| manifest_path.display().to_string())?;
+        let (code_path, code) = match &declared {
+            Some(_) => (manifest_path.clone(), String::new()),
+            None => {
+                let path = dir.join(manifest.code());
+                let code = read(&path)?;
+                (path, code)
+            }
+        };
+        Ok(Self { dir: dir.to_owned(), manifest_path, manifest, code_path, code, declared })
     }
 
-    /// keccak256 of the TypeScript as it is written.
+    /// The TypeScript as it is written, or the declared calls as they are published.
+    #[must_use]
+    pub fn code_bytes(&self) -> &[u8] {
+        self.declared.as_ref().map_or(self.code.as_bytes(), |declared| &declared.code)
+    }
+
+    /// keccak256 of [`Self::code_bytes`].
     #[must_use]
     pub fn code_hash(&self) -> B256 {
-        keccak256(&self.code)
+        keccak256(self.code_bytes())
     }
 
     /// The code's path as its author would write it.

@@ -6,8 +6,9 @@ use alloy::primitives::{Address, FixedBytes};
 use alloy::sol_types::SolValue;
 
 use super::manifest::{AllowTable, Manifest, TriggerTable};
+use super::project::Declared;
 use crate::build::policy::{Policy, Rule};
-use crate::document::{self, Options};
+use crate::document::{self, Options, TriggerKind};
 use crate::ingest::triggers::{KIND_INTERVAL, KIND_LIMIT, MAX_TRIGGERS, PublishedTrigger, Trigger};
 
 /// What the registry takes, in bytes: its own constants.
@@ -41,13 +42,13 @@ pub fn triggers(manifest: &Manifest) -> Result<Vec<PublishedTrigger>, ManifestEr
         let problem = "there is none, so it would never run: add a [[triggers]] table with `cron` or `every`";
         return Err(ManifestError::new("triggers", problem));
     }
-    let options = Options {
-        target_chain: manifest.target_chain,
-        readable: Some(manifest.chain_ids().into_iter().collect()),
-        split: false,
-    };
-    let tables = manifest.triggers.iter().enumerate();
-    let mut published = tables.map(|(index, table)| trigger(index, table, &options)).collect::<Result<Vec<_>, _>>()?;
+    let options = Options { target_chain: manifest.target_chain, ..Options::default() };
+    let mut published = Vec::with_capacity(manifest.triggers.len() + 1);
+    for (index, table) in manifest.triggers.iter().enumerate() {
+        let trigger = trigger(index, table, &options)?;
+        known_chain(index, &trigger, manifest)?;
+        published.push(trigger);
+    }
     let (count, interval) = (manifest.count.unwrap_or(0), manifest.interval.unwrap_or(0));
     if count | interval != 0 {
         published.push(PublishedTrigger { kind: KIND_LIMIT, data: (count, interval).abi_encode() });
@@ -62,15 +63,36 @@ pub fn triggers(manifest: &Manifest) -> Result<Vec<PublishedTrigger>, ManifestEr
     Ok(published)
 }
 
+/// That the manifest has the chain that a trigger looks at: a slip of the chain's id would never be due.
+fn known_chain(index: usize, published: &PublishedTrigger, manifest: &Manifest) -> Result<(), ManifestError> {
+    let (kind, chain) = match Trigger::parse(published.kind, &published.data) {
+        Ok(Trigger::Event(event)) => ("event", event.chain_id),
+        Ok(Trigger::Condition(condition)) => ("onchain", condition.chain_id),
+        _ => return Ok(()),
+    };
+    if manifest.chain_ids().contains(&chain) {
+        return Ok(());
+    }
+    let problem = format!(
+        "there is no table [chains.{chain}], so chain {chain} is taken for a slip: add the table, with `rpc`, if the network's \
+         operators read that chain"
+    );
+    Err(ManifestError::new(format!("triggers[{index}].{kind}.chainId"), problem))
+}
+
 fn trigger(index: usize, table: &TriggerTable, options: &Options) -> Result<PublishedTrigger, ManifestError> {
     let wrong = |problem: String| ManifestError::new(format!("triggers[{index}]"), problem);
-    let documented = |kind: &str, params: &serde_json::Value| {
-        let document = serde_json::json!({ "type": kind, "params": params });
-        document::single_trigger(&document, options).map_err(|error| wrong(error.to_string()))
+    let documented = |kind: TriggerKind, name: &str, params: &serde_json::Value| {
+        let path = format!("triggers[{index}].{name}");
+        document::single_trigger(kind, params, &path, options).map_err(|error| match kind {
+            // A schedule is a document's parameter, and the whole of a manifest's.
+            TriggerKind::Cron => ManifestError::new(path, error.problem),
+            _ => ManifestError::new(error.path, error.problem),
+        })
     };
     match table {
         TriggerTable { cron: Some(schedule), every: None, phase: None, event: None, onchain: None } => {
-            documented("cron", &serde_json::json!({ "schedule": schedule }))
+            documented(TriggerKind::Cron, "cron", &serde_json::json!({ "schedule": schedule }))
         }
         TriggerTable { cron: None, every: Some(every), phase, event: None, onchain: None } => {
             let data = (*every, phase.unwrap_or(0)).abi_encode();
@@ -78,13 +100,34 @@ fn trigger(index: usize, table: &TriggerTable, options: &Options) -> Result<Publ
             Ok(PublishedTrigger { kind: KIND_INTERVAL, data })
         }
         TriggerTable { cron: None, every: None, phase: None, event: Some(params), onchain: None } => {
-            documented("event", params)
+            documented(TriggerKind::Event, "event", params)
         }
         TriggerTable { cron: None, every: None, phase: None, event: None, onchain: Some(params) } => {
-            documented("onchain", params)
+            documented(TriggerKind::Onchain, "onchain", params)
         }
         _ => Err(wrong("write one of `cron`, `every` (with `phase`, if you like), `event` and `onchain`".into())),
     }
+}
+
+/// What the manifest declares instead of TypeScript; nothing when it has no steps.
+///
+/// # Errors
+/// Names the step's field, or what does not go with steps.
+pub fn declared(manifest: &Manifest) -> Result<Option<Declared>, ManifestError> {
+    if manifest.steps.is_empty() {
+        return Ok(None);
+    }
+    if manifest.code.is_some() {
+        return Err(ManifestError::new("code", "there are [[steps]] as well: keep the script or the steps"));
+    }
+    if !manifest.args.is_empty() {
+        let problem = "the [[steps]] are made as they are written, nothing reads arguments: remove the table";
+        return Err(ManifestError::new("args", problem));
+    }
+    let steps = serde_json::Value::Array(manifest.steps.clone());
+    let (calls, code) = document::declared_steps(&steps, "steps")
+        .map_err(|error| ManifestError { key: error.path, problem: error.problem })?;
+    Ok(Some(Declared { calls, code }))
 }
 
 /// The policy as it is published.
@@ -240,7 +283,7 @@ mod tests {
     #[test]
     fn what_would_never_run_is_refused_with_the_fix() {
         for (from, to, key, fix) in [
-            ("cron = \"0 * * * *\"", "cron = \"61 * * * *\"", "triggers[0]", "61"),
+            ("cron = \"0 * * * *\"", "cron = \"61 * * * *\"", "triggers[0].cron", "61"),
             ("cron = \"0 * * * *\"", "every = 0", "triggers[0]", "everySlots > phase"),
             ("cron = \"0 * * * *\"", "cron = \"0 * * * *\"\nevery = 3", "triggers[0]", "one of"),
             ("[[triggers]]\n        cron = \"0 * * * *\"", "", "triggers", "[[triggers]]"),

@@ -1,5 +1,7 @@
 //! What a run came to, as `run --json` prints it and as [`super::show`] shows it.
 
+use std::ops::Range;
+
 use alloy::primitives::{Address, B256, Bytes, U256};
 use ditto_sandbox::{Limits, Outcome, ReadAnswer};
 use serde::Serialize;
@@ -14,8 +16,10 @@ use super::recorder::Noted;
 pub struct RunReport {
     /// The workflow's name.
     pub workflow: String,
-    /// keccak256 of the code that ran.
+    /// keccak256 of the code that ran, or of the declared calls as they are published.
     pub code_hash: B256,
+    /// Whether the calls are declared, so that no script ran.
+    pub declared: bool,
     /// Which engine ran it; operators with another one come to other proofs.
     pub engine_id: B256,
     /// What the chains were read at.
@@ -61,6 +65,8 @@ pub struct Problem {
     pub message: String,
     /// Where in the author's file, from 1.
     pub line: Option<u32>,
+    /// Which part of the line, in characters from 0: the first one, and the one after the last.
+    pub columns: Option<Range<usize>>,
     /// What to do.
     pub advice: String,
 }
@@ -154,6 +160,12 @@ impl RunReport {
 #[must_use]
 pub fn calls(outcome: &Outcome, known: &Known) -> Vec<CallReport> {
     let Outcome::Calls(calls) = outcome else { return Vec::new() };
+    of_calls(calls, known)
+}
+
+/// Calls, in words where they are known.
+#[must_use]
+pub fn of_calls(calls: &[ditto_sandbox::Call], known: &Known) -> Vec<CallReport> {
     let report = |call: &ditto_sandbox::Call| CallReport {
         to: call.to.into(),
         value: U256::from_be_bytes(call.value),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use alloy::primitives::{Address, B256, keccak256};
+use alloy::primitives::{Address, B256};
 use anyhow::{Context, bail};
 use clap::Args;
 use ditto_core::chain::Batcher;
@@ -70,6 +70,9 @@ pub async fn run(options: RunOptions) -> anyhow::Result<bool> {
     let mut project = Project::open(&options.path, &options.overrides)?;
     nodes::apply(&mut project.manifest, &options.rpc)?;
     if let Some(args) = &options.args {
+        if project.declared.is_some() {
+            bail!("--args: the calls are declared in workflow.toml, nothing reads arguments");
+        }
         project.manifest.args = serde_json::from_str(args).context("--args: not a JSON object")?;
     }
     if let Some(account) = options.account {
@@ -92,7 +95,8 @@ async fn simulate(project: &Project, options: &RunOptions, notes: &Notes) -> any
     let limits = config.limits.clone();
 
     // Code that does not compile needs no node to say so.
-    if project.code.len() <= limits.code_bytes as usize
+    if project.declared.is_none()
+        && project.code.len() <= limits.code_bytes as usize
         && let Err(outcome) = compile_module(&project.code, limits.code_nesting)
     {
         return Ok(described(project, &Made::without_run(outcome), &Pinned::default(), &known, notes, &limits));
@@ -108,19 +112,42 @@ async fn simulate(project: &Project, options: &RunOptions, notes: &Notes) -> any
         chains.iter().map(|(id, rpc)| (*id, Batcher::start(rpc.clone(), manifest.chains[id].batch))).collect();
     let reads = Arc::new(SlotReads::new(Arc::new(batchers), &pins));
     let account = manifest.account.unwrap_or_default();
+    let made = match &project.declared {
+        Some(declared) => Made::without_run(Outcome::Calls(declared.calls.clone())),
+        None => sandboxed(project, options, &pinned, &pins, reads, config).await?,
+    };
+    let mut described = described(project, &made, &pinned, &known, notes, &limits);
+    if let Outcome::Calls(calls) = &made.report.outcome {
+        described.policy = Some(verdict::policy(manifest, &policy, calls, &known));
+        let (rpc, block) = (&chains[&manifest.target_chain], blocks[&manifest.target_chain].hash);
+        described.trial = Some(verdict::trial(manifest, rpc, block, account, calls, &known).await);
+    }
+    Ok(described)
+}
+
+/// One run of the script.
+async fn sandboxed(
+    project: &Project,
+    options: &RunOptions,
+    pinned: &Pinned,
+    pins: &[Pin],
+    reads: Arc<SlotReads>,
+    config: SandboxConfig,
+) -> anyhow::Result<Made> {
+    let manifest = &project.manifest;
     let job = Job {
         code: project.code.as_bytes().into(),
         input: Input {
             workflow: options.id.to_string(),
             occurrence: Occurrence { workflow: options.id, slot: pinned.slot }.number().to_string(),
-            account: account.to_string(),
+            account: manifest.account.unwrap_or_default().to_string(),
             slot: pinned.slot,
             timestamp_ms: pinned.seconds.saturating_mul(1_000),
-            seed: slot::seed(pinned.slot, options.id, hash_pins(&pins)).0,
+            seed: slot::seed(pinned.slot, options.id, hash_pins(pins)).0,
             args_json: publication::args(manifest)?,
             chains: reads.chain_ids(),
         },
-        limits: limits.clone(),
+        limits: config.limits.clone(),
     };
     let recorder = Arc::new(Recorder::new(Arc::new(Reader { reads, runtime: Handle::current() })));
     let answers = recorder.clone();
@@ -133,14 +160,7 @@ async fn simulate(project: &Project, options: &RunOptions, notes: &Notes) -> any
     .await
     .context("the sandbox was interrupted")??;
 
-    let made = Made { report, reads: recorder.noted() };
-    let mut described = described(project, &made, &pinned, &known, notes, &limits);
-    if let Outcome::Calls(calls) = &made.report.outcome {
-        described.policy = Some(verdict::policy(manifest, &policy, calls, &known));
-        let (rpc, block) = (&chains[&manifest.target_chain], blocks[&manifest.target_chain].hash);
-        described.trial = Some(verdict::trial(manifest, rpc, block, account, calls, &known).await);
-    }
-    Ok(described)
+    Ok(Made { report, reads: recorder.noted() })
 }
 
 /// The target chain's block when no flag names one.
@@ -212,11 +232,13 @@ fn described(
     let problem = explain(&report.outcome, &facts).map(|told| Problem {
         message: told.headline,
         line: told.line,
+        columns: told.columns,
         advice: told.advice,
     });
     RunReport {
         workflow: project.manifest.name.clone(),
-        code_hash: keccak256(&project.code),
+        code_hash: project.code_hash(),
+        declared: project.declared.is_some(),
         engine_id: B256::from(ditto_sandbox::engine_id()),
         blocks: pinned.blocks.iter().map(|of| ChainBlock { chain: of.chain, block: of.block }).collect(),
         slot: pinned.slot,
@@ -229,7 +251,7 @@ fn described(
             peak_memory_bytes: report.peak_memory_bytes,
             reads: reads.len(),
             output_bytes: calls.iter().map(|call| 52 + call.data.len()).sum(),
-            code_bytes: project.code.len(),
+            code_bytes: project.code_bytes().len(),
             log_lines: report.logs.len(),
         },
         reads: reads.iter().map(|noted| report::read(noted, known)).collect(),

@@ -54,7 +54,7 @@ pub fn new(options: &NewOptions) -> anyhow::Result<()> {
     }
     let network = match &options.network {
         Some(file) => network(file)?,
-        None => Network { target: 31_337, first_block: None, tables: LOCAL.to_owned() },
+        None => Network { target: 31_337, first_block: None, tables: LOCAL.to_owned(), chains: vec![31_337] },
     };
     let first = network.first_block.map_or_else(String::new, |first| format!("registry_first_block = {first}\n"));
     let account = match options.account {
@@ -84,13 +84,19 @@ pub fn new(options: &NewOptions) -> anyhow::Result<()> {
 }
 
 /// What is taken over from a node's configuration.
-struct Network {
-    target: u64,
-    first_block: Option<i64>,
-    tables: String,
+pub(super) struct Network {
+    /// The target chain.
+    pub(super) target: u64,
+    /// The first block that can hold a publication.
+    pub(super) first_block: Option<i64>,
+    /// `[network]` and `[chains.…]`.
+    pub(super) tables: String,
+    /// The chains of the tables.
+    pub(super) chains: Vec<u64>,
 }
 
-fn network(file: &Path) -> anyhow::Result<Network> {
+/// Reads an operator's or aggregator's configuration.
+pub(super) fn network(file: &Path) -> anyhow::Result<Network> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", file.display()))?;
     let missing = |key: &str| format!("{}: `{key}` is missing; is it a node's configuration?", file.display());
@@ -101,7 +107,8 @@ fn network(file: &Path) -> anyhow::Result<Network> {
     let slots = slots.into_iter().filter_map(|key| Some((key.to_owned(), network.get(key)?.clone()))).collect();
     let first_block = table.get("registry_first_block").and_then(toml::Value::as_integer);
     let chains = table.remove("chains").with_context(|| missing("chains"))?;
+    let known = chains.as_table().with_context(|| missing("chains"))?.keys().filter_map(|id| id.parse().ok()).collect();
     let kept =
         toml::Table::from_iter([("network".to_owned(), toml::Value::Table(slots)), ("chains".to_owned(), chains)]);
-    Ok(Network { target, first_block, tables: toml::to_string(&kept)? })
+    Ok(Network { target, first_block, tables: toml::to_string(&kept)?, chains: known })
 }

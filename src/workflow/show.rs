@@ -42,7 +42,7 @@ pub fn run(project: &Project, report: &RunReport) {
         println!();
         println!("  {BAD}{:<7}{BAD:#} {}", "error", hanging(&problem.message, INDENT));
         if let Some(line) = problem.line {
-            for line in excerpt(&project.code_name(), &project.code, line).lines() {
+            for line in excerpt(&project.code_name(), &project.code, line, problem.columns.clone()).lines() {
                 println!("  {line}");
             }
         }
@@ -139,8 +139,14 @@ fn text(value: Option<&Value>) -> String {
 }
 
 fn call(call: &CallReport) {
+    println!("  {BOLD}{:<7}{BOLD:#} {}", "call", hanging(&in_words(call), INDENT));
+}
+
+/// A call in one line.
+#[must_use]
+pub fn in_words(call: &CallReport) -> String {
     let value = Amount(call.value);
-    let described = match (&call.decoded, call.data.is_empty()) {
+    match (&call.decoded, call.data.is_empty()) {
         (Some(words), _) if call.value.is_zero() => format!("{} {words}", call.to),
         (Some(words), _) => format!("{} {words}, with {value}", call.to),
         (None, true) => format!("{} receives {value}", call.to),
@@ -153,11 +159,14 @@ fn call(call: &CallReport) {
                 false => format!(", with {value}"),
             }
         ),
-    };
-    println!("  {BOLD}{:<7}{BOLD:#} {}", "call", hanging(&described, INDENT));
+    }
 }
 
 fn used(report: &RunReport) {
+    if report.declared {
+        entry("used", "no script: operators make the declared calls as they are, whenever the workflow is due");
+        return;
+    }
     let (used, limits) = (&report.used, &report.limits);
     let line = format!(
         "{} of {} ms, {} of memory (the engine's included), {} of {} reads, {} of {} of calls, {} of {} of code",

@@ -279,12 +279,14 @@ impl Confirm {
     ) -> Result<(), Blind> {
         if let Some(receipt) = receipt {
             counter!("ditto_aggregator_gas_used_total").increment(receipt.gas_used);
+            counter!("ditto_aggregator_fees_gwei_total").increment(receipt.fee_gwei());
         }
         let Some(certified) = &flight.certified else { return Ok(()) };
         let id = certified.id();
         match &ended.stage {
             Stage::Final { tx } => {
                 count("mined");
+                self.report.submitted(certified.batch.slot(), *tx, "mined");
                 let Some(receipt) = receipt else { return Ok(()) };
                 #[allow(clippy::cast_precision_loss)] // gas is far below 2^53
                 histogram!("ditto_aggregator_submission_gas").record(receipt.gas_used as f64);
@@ -304,6 +306,9 @@ impl Confirm {
             }
             Stage::Failed { reason } => {
                 count("reverted");
+                if let Some(receipt) = receipt {
+                    self.report.submitted(certified.batch.slot(), receipt.transaction_hash, "reverted");
+                }
                 tracing::warn!(batch = %id, nonce = ended.nonce, reason, "a submission reverted");
                 self.note(certified, reason).await?;
                 self.again(certified, ended.attempt);
@@ -520,7 +525,7 @@ impl Confirm {
         self.watched.balance_at = Instant::now() + BALANCE_EVERY;
         let asked = json!([self.account.address(), "latest"]);
         if let Ok(balance) = self.rpc.ask_for::<U256>(Request::new("eth_getBalance", &asked)).await {
-            gauge!("ditto_aggregator_balance_wei").set(f64::from(balance));
+            self.report.balance(balance);
             if balance.is_zero() {
                 tracing::error!(account = %self.account.address(), "the submitter has no funds; send some");
             }

@@ -48,8 +48,20 @@ pub struct Receipt {
     /// Gas it took.
     #[serde(with = "alloy::serde::quantity")]
     pub gas_used: u64,
+    /// Price of one of it, in wei; 0 from a node that does not say (it is only measured).
+    #[serde(default, with = "alloy::serde::quantity")]
+    pub effective_gas_price: u128,
     /// What it wrote.
     pub logs: Vec<Log>,
+}
+
+impl Receipt {
+    /// What it cost, in gwei (1e9 wei): as wei, a counter of 64 bits is full after 18 coins.
+    #[must_use]
+    pub fn fee_gwei(&self) -> u64 {
+        let wei = u128::from(self.gas_used).saturating_mul(self.effective_gas_price);
+        u64::try_from(wei / 1_000_000_000).unwrap_or(u64::MAX)
+    }
 }
 
 /// What logs say of a batch.

@@ -66,6 +66,8 @@ fn two_proposals_for_one_slot_are_a_fault_and_two_batches_of_one_are_none() {
 
 #[test]
 fn evidence_survives_is_listed_once_and_has_bounds() {
+    let counted = || ditto_core::telemetry::measured("ditto_aggregator_equivocations_total", &[("fault", "votes")]);
+    let before = counted();
     let dir = tempfile::tempdir().unwrap();
     let config = EvidenceConfig { per_operator: 2, max_bytes: 1 << 20 };
     let store = Store::open(dir.path(), config).unwrap();
@@ -73,6 +75,7 @@ fn evidence_survives_is_listed_once_and_has_bounds() {
     let mut again = turned(1);
     again.seen_ms += 5;
     assert_eq!(store.keep(&again), Kept::Known, "seen again");
+    assert!(counted() > before);
     drop(store);
     std::fs::write(dir.path().join("evidence/.half.json"), b"{").unwrap();
     std::fs::write(dir.path().join("evidence/000000000001-votes-zz-00.json"), b"{").unwrap();

@@ -87,6 +87,8 @@ impl Account {
                 nonces.next().unwrap_or(mined)
             }
         };
+        #[allow(clippy::cast_precision_loss)] // nobody sends 2^53 transactions
+        metrics::gauge!("ditto_aggregator_nonce").set(nonce as f64);
         Ok(Turn { account: self, _turn: turn, nonce })
     }
 

@@ -277,12 +277,15 @@ fn honest(said: &[&[u8]]) -> Vec<(Nature, Vec<u8>)> {
 
 #[test]
 fn a_poisonous_task_costs_its_neighbours_one_round() {
+    let asked = || ditto_core::telemetry::measured("ditto_aggregator_splits_total", &[]);
+    let before = asked();
     // One operator each comes to another verdict on the third task.
     let mut room = Room::new(&[1; 4], honest(&[&[0, 0, 0, 0], &[0, 0, 3, 0], &[0, 0, 4, 0], &[0, 0, 255, 0]]));
     room.run(&[0, 1, 2, 3]);
     assert_eq!(room.outcome(), [0, 0, 255, 0]);
     assert_eq!((room.questions.len(), room.certificates.len()), (1, 1), "one more round, one certificate");
     assert_eq!(room.questions[0].vectors.len(), 1);
+    assert!(asked() > before);
     assert_eq!(room.certificates[0].signers, [0, 1, 2, 3]);
 }
 

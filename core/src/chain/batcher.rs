@@ -16,6 +16,15 @@ use super::{Anchor, Answer, Request, Rpc, RpcError};
 /// The gas of every call: a block's worth, below what nodes allow.
 pub const CALL_GAS: &str = "0x1c9c380";
 
+/// How long requests wait for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gathering {
+    /// A batch goes when nothing more was asked for this long,
+    pub quiet: Duration,
+    /// and at the latest this long after its first request.
+    pub longest: Duration,
+}
+
 /// A request, when it was made, and who made it.
 struct Waiting {
     request: Request,
@@ -35,8 +44,15 @@ impl Batcher {
     /// Needs a tokio runtime around it.
     #[must_use]
     pub fn start(rpc: Arc<Rpc>, batch: usize) -> Self {
+        let window = Duration::from_micros(rpc.limits().batch_wait_us);
+        Self::gathering(rpc, batch, Gathering { quiet: window, longest: window })
+    }
+
+    /// The same for an asker whose requests come in bursts and can wait a little for each other.
+    #[must_use]
+    pub fn gathering(rpc: Arc<Rpc>, batch: usize, gathering: Gathering) -> Self {
         let (queue, waiting) = mpsc::channel(rpc.limits().queue);
-        tokio::spawn(gather(rpc.clone(), batch.clamp(1, rpc.batch()), waiting));
+        tokio::spawn(gather(rpc.clone(), batch.clamp(1, rpc.batch()), gathering, waiting));
         Self { rpc, queue }
     }
 
@@ -89,16 +105,18 @@ impl Batcher {
 type Together = (Vec<Request>, Vec<oneshot::Sender<Answer>>);
 
 /// Gathers batches until every clone of the batcher is gone.
-async fn gather(rpc: Arc<Rpc>, batch: usize, mut queue: mpsc::Receiver<Waiting>) {
+async fn gather(rpc: Arc<Rpc>, batch: usize, gathering: Gathering, mut queue: mpsc::Receiver<Waiting>) {
     let limits = *rpc.limits();
-    let (window, patience) = (Duration::from_micros(limits.batch_wait_us), Duration::from_millis(limits.patience_ms));
+    let patience = Duration::from_millis(limits.patience_ms);
     let permits = Arc::new(Semaphore::new(limits.concurrency.saturating_mul(rpc.width())));
     let mut gathered = Vec::with_capacity(batch);
     while queue.recv_many(&mut gathered, batch).await > 0 {
-        tokio::time::sleep(window).await;
+        let first = tokio::time::Instant::now();
         while gathered.len() < batch {
-            let Ok(more) = queue.try_recv() else { break };
-            gathered.push(more);
+            let until = (tokio::time::Instant::now() + gathering.quiet).min(first + gathering.longest);
+            let room = batch - gathered.len();
+            // Nothing more comes in time, or ever.
+            let Ok(1..) = tokio::time::timeout_at(until, queue.recv_many(&mut gathered, room)).await else { break };
         }
         // What is of different blocks may go to different endpoints, and must not wait for each other.
         let mut by_block: BTreeMap<Option<B256>, Together> = BTreeMap::new();

@@ -22,7 +22,7 @@ mod rules;
 mod sets;
 mod url;
 
-pub use batcher::{Batcher, CALL_GAS};
+pub use batcher::{Batcher, CALL_GAS, Gathering};
 pub use config::{ChainConfig, ContractsConfig, RpcLimits};
 pub use heads::{Head, Heads};
 pub use logs::{LogEntry, LogFilter};

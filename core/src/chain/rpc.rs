@@ -90,6 +90,7 @@ impl Rpc {
         if config.rpc.is_empty() {
             return Err(RpcConfigError::NoEndpoint { chain });
         }
+        metrics::counter!("ditto_rpc_pins_outvoted_total", "chain" => chain.to_string()).increment(0);
         let limits = config.limits;
         for (field, least, value) in [
             ("batch", 1, config.batch as u64),

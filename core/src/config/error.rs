@@ -7,11 +7,18 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// The configuration file.
-    File(PathBuf),
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line of the key, from 1.
+        line: Option<usize>,
+    },
     /// An environment variable.
     Environment(String),
     /// A flag.
     Flag,
+    /// A preset.
+    Preset(&'static str),
     /// Nobody set it.
     Default,
 }
@@ -19,7 +26,9 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "set in {}", path.display()),
+            Self::File { path, line: Some(line) } => write!(f, "set in {}, line {line}", path.display()),
+            Self::File { path, line: None } => write!(f, "set in {}", path.display()),
+            Self::Preset(name) => write!(f, "set by the preset {name}"),
             Self::Environment(name) => write!(f, "set by environment variable {name}"),
             Self::Flag => f.write_str("set by a flag"),
             Self::Default => f.write_str("not set"),
@@ -39,14 +48,21 @@ pub enum ConfigError {
         #[source]
         cause: std::io::Error,
     },
-    /// The file is not TOML.
-    #[error("{} is not valid TOML: {cause}", path.display())]
+    /// The file is not TOML. The line itself is not shown, nor the parser's error, which quotes it: it may hold a URL with a
+    /// password.
+    #[error("{} is not valid TOML: line {line}, column {column}{}: {message}", path.display(),
+        excerpt.as_ref().map(|excerpt| format!(" (`{excerpt}`)")).unwrap_or_default())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Names line and column.
-        #[source]
-        cause: Box<toml::de::Error>,
+        /// The line, from 1.
+        line: usize,
+        /// The column in characters, from 1.
+        column: usize,
+        /// The line's key or table, if one can be told.
+        excerpt: Option<String>,
+        /// What is wrong.
+        message: String,
     },
     /// An environment variable is not UTF-8.
     #[error("environment variable {name} does not hold UTF-8 text")]
@@ -88,10 +104,12 @@ pub enum ConfigError {
         known: String,
     },
     /// A key without default is not set.
-    #[error("`{key}` is not set, and has no default")]
+    #[error("`{key}` is not set, and has no default{}", hint.map(|hint| format!("; {hint}")).unwrap_or_default())]
     Missing {
         /// The key.
         key: String,
+        /// What to do about it.
+        hint: Option<&'static str>,
     },
     /// A value of the wrong type or out of range.
     #[error("`{key}` ({origin}): {cause}")]

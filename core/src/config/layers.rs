@@ -5,8 +5,10 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use serde_json::{Map, Value};
+use toml::de::{DeTable, DeValue};
 
-use super::{ConfigError, Origin};
+use super::redact::excerpt;
+use super::{ConfigError, Origin, redacted};
 
 /// A value in the tree whose type is not settled: text that reads as a TOML value.
 pub(super) struct Ambiguous {
@@ -50,10 +52,13 @@ impl Layers {
     /// # Errors
     /// When it is not TOML.
     pub fn text(&mut self, path: &Path, text: &str) -> Result<&mut Self, ConfigError> {
-        let table: toml::Table =
-            text.parse().map_err(|cause| ConfigError::Syntax { path: path.to_owned(), cause: Box::new(cause) })?;
-        let origin = Origin::File(path.to_owned());
-        self.table("", table, &origin)?;
+        let table: toml::Table = text.parse().map_err(|error| syntax(path, text, &error))?;
+        let mut lines = BTreeMap::new();
+        if let Ok(spanned) = DeTable::parse(text) {
+            key_lines("", spanned.get_ref(), text, &mut lines);
+        }
+        let path = path.to_owned();
+        self.table("", table, &|key| Origin::File { path: path.clone(), line: lines.get(key).copied() })?;
         Ok(self)
     }
 
@@ -114,7 +119,7 @@ impl Layers {
     fn leaf(&mut self, key: &str, text: String, origin: &Origin) -> Result<(), ConfigError> {
         match toml_value(&text) {
             None => self.set(key, Value::String(text), origin)?,
-            Some(toml::Value::Table(table)) => self.table(key, table, origin)?,
+            Some(toml::Value::Table(table)) => self.table(key, table, &|_| origin.clone())?,
             Some(value) => {
                 self.set(key, to_json(value), origin)?;
                 self.ambiguous.insert(key.to_owned(), Ambiguous { text });
@@ -123,15 +128,30 @@ impl Layers {
         Ok(())
     }
 
-    fn table(&mut self, at: &str, table: toml::Table, origin: &Origin) -> Result<(), ConfigError> {
+    /// Sets what nobody set.
+    pub(super) fn under(&mut self, key: &str, value: Value, origin: &Origin) -> Result<(), ConfigError> {
+        let mut at = &self.tree;
+        let mut levels = key.split('.').peekable();
+        while let Some(level) = levels.next() {
+            match at.get(level) {
+                None => return self.set(key, value, origin),
+                Some(Value::Object(table)) if levels.peek().is_some() => at = table,
+                // It is set; or a value stands where a table belongs, which the reader tells.
+                Some(_) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn table(&mut self, at: &str, table: toml::Table, origin: &dyn Fn(&str) -> Origin) -> Result<(), ConfigError> {
         if table.is_empty() && !at.is_empty() {
-            return self.set(at, Value::Object(Map::new()), origin);
+            return self.set(at, Value::Object(Map::new()), &origin(at));
         }
         for (name, value) in table {
             let key = if at.is_empty() { name } else { format!("{at}.{name}") };
             match value {
                 toml::Value::Table(table) => self.table(&key, table, origin)?,
-                value => self.set(&key, to_json(value), origin)?,
+                value => self.set(&key, to_json(value), &origin(&key))?,
             }
         }
         Ok(())
@@ -180,6 +200,41 @@ impl Layers {
             levels.try_fold(first, |value, level| value.get(level))?.as_str().map(str::to_owned)
         };
         self.origins.keys().filter(|key| names_secret(key)).filter_map(names).collect()
+    }
+}
+
+/// What is wrong with a file that is not TOML, without quoting it.
+fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = text.get(..at).unwrap_or_default();
+    let (line, column) = position(before);
+    ConfigError::Syntax {
+        path: path.to_owned(),
+        line,
+        column,
+        excerpt: text.lines().nth(line - 1).and_then(excerpt),
+        message: redacted(error.message()),
+    }
+}
+
+/// Line and column behind a text, from 1.
+fn position(before: &str) -> (usize, usize) {
+    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+    (line, column)
+}
+
+/// In which line each leaf's key stands.
+fn key_lines(at: &str, table: &DeTable<'_>, text: &str, lines: &mut BTreeMap<String, usize>) {
+    for (name, value) in table {
+        let key = if at.is_empty() { name.get_ref().to_string() } else { format!("{at}.{}", name.get_ref()) };
+        match value.get_ref() {
+            DeValue::Table(table) if !table.is_empty() => key_lines(&key, table, text, lines),
+            _ => {
+                let before = text.get(..name.span().start).unwrap_or_default();
+                lines.insert(key, position(before).0);
+            }
+        }
     }
 }
 

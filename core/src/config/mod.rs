@@ -18,7 +18,10 @@ mod changes;
 mod distance;
 mod error;
 mod layers;
+pub mod presets;
 mod read;
+mod redact;
+pub mod show;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -31,6 +34,7 @@ pub use changes::changes;
 pub use error::{ConfigError, Origin};
 pub use layers::Layers;
 pub use read::Loaded;
+pub use redact::redacted;
 
 /// Loads a configuration: `file` if there is one, the variables that begin with `env_prefix` over it, `overrides`
 /// (dotted key and value, from flags) over that.

@@ -7,7 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::distance::nearest;
-use super::{ConfigError, Layers, Origin};
+use super::presets::hint;
+use super::redact::unquoted;
+use super::{ConfigError, Layers, Origin, redacted};
 
 /// A configuration and where each of its values came from.
 #[derive(Debug)]
@@ -110,7 +112,8 @@ fn explain(key: String, error: serde_json::Error, tree: &Value, origins: &BTreeM
     }
     if text.starts_with("missing field") {
         let field = quoted(&text).into_iter().next().unwrap_or_default();
-        return ConfigError::Missing { key: if key == "." { field } else { format!("{key}.{field}") } };
+        let key = if key == "." { field } else { format!("{key}.{field}") };
+        return ConfigError::Missing { hint: hint(&key), key };
     }
     // A table by number, such as `chains`, with a key that is no number: serde does not say which.
     let table = key.strip_suffix(".?").and_then(|table| Some((table, get(tree, table)?.as_object()?)));
@@ -120,7 +123,9 @@ fn explain(key: String, error: serde_json::Error, tree: &Value, origins: &BTreeM
         return ConfigError::Wrong { origin: origin(origins, &key), key, cause: cause.into() };
     }
     let origin = origin(origins, &key);
-    ConfigError::Wrong { key, origin, cause: Box::new(error) }
+    // serde quotes what it found. Under `keys` that may be the very key.
+    let cause = if key.split('.').next() == Some("keys") { unquoted(&text) } else { redacted(&text) };
+    ConfigError::Wrong { key, origin, cause: cause.into() }
 }
 
 fn get<'a>(tree: &'a Value, key: &str) -> Option<&'a Value> {

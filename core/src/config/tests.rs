@@ -80,7 +80,7 @@ fn flags_go_over_environment_over_file_over_defaults() {
     assert_eq!(loaded.value.name, "flag");
     assert_eq!(loaded.origin("name"), Origin::Flag);
     assert_eq!(loaded.origin("ratio"), Origin::Environment("DITTO_RATIO".into()));
-    assert_eq!(loaded.origin("slot_seconds"), Origin::File("/etc/ditto/operator.toml".into()));
+    assert_eq!(loaded.origin("slot_seconds"), Origin::File { path: "/etc/ditto/operator.toml".into(), line: Some(1) });
     assert_eq!(loaded.origin("verbose"), Origin::Default);
 }
 
@@ -176,5 +176,119 @@ fn a_variable_that_holds_a_secret_is_never_read_as_a_value() {
 fn a_value_that_reads_well_can_still_be_refused_by_name() {
     let loaded = read("slot_seconds = 0", &[], &[]).unwrap();
     let error = loaded.refuse("slot_seconds", "must be at least 1 second").to_string();
-    assert_eq!(error, "`slot_seconds` (set in /etc/ditto/operator.toml): must be at least 1 second");
+    assert_eq!(error, "`slot_seconds` (set in /etc/ditto/operator.toml, line 1): must be at least 1 second");
+}
+
+#[test]
+fn an_unknown_key_is_found_in_nested_tables_from_every_source() {
+    let near = "did you mean `queue`";
+    refused("vote = { quue = 1, workers = 1, overflow = 'wait' }", &[], &[], &["`vote.quue`", "line 1", near]);
+    refused("", &[("DITTO_VOTE__QUUE", "1")], &[], &["`vote.quue`", "DITTO_VOTE__QUUE", near]);
+    refused("", &[], &[("vote.quue", "1")], &["`vote.quue`", "flag", near]);
+    let chain = [("DITTO_CHAINS__1__RPC", "http://a"), ("DITTO_CHAINS__1__PINLAG", "1")];
+    refused("", &chain, &[], &["`chains.1.pinlag`", "DITTO_CHAINS__1__PINLAG", "did you mean `pin_lag`"]);
+    refused("[vote_]\nqueue = 1", &[], &[], &["`vote_`", "did you mean `vote`"]);
+}
+
+#[test]
+fn bad_toml_is_told_without_what_the_line_holds() {
+    for (line, shown) in [
+        ("rpc = [\"https://user:SECRET@node/SECRET]", "rpc = …"),
+        ("rpc = https://user:SECRET@node", "rpc = …"),
+        ("rpc = [\n\"https://user:SECRET@node\"\n\"https://user:SECRET@node\"]", "line 5"),
+        ("rpc = 'https://user:SECRET@node' 'SECRET'", "rpc = …"),
+        ("https://user:SECRET@node = 1", "line 3"),
+        ("rpc = \"https://user:SECRET@node\\SECRET\"", "rpc = …"),
+        ("rpc = \"\"\"https://user:SECRET@node", "not valid TOML"),
+        ("name = \"a\"\nname = \"SECRET\"", "duplicate"),
+    ] {
+        let error = read(&format!("slot_seconds = 1\n[chains.1]\n{line}"), &[], &[]).unwrap_err();
+        let (told, debugged) = (error.to_string(), format!("{error:?}"));
+        assert!(told.contains("operator.toml is not valid TOML: line ") && told.contains(shown), "{line}: {told}");
+        assert!(!told.contains("SECRET") && !debugged.contains("SECRET"), "{line}: {told} {debugged}");
+        // Nor does the chain of causes, which binaries print.
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(error) = cause {
+            assert!(!error.to_string().contains("SECRET"));
+            cause = error.source();
+        }
+    }
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_quoted() {
+    let key = "5e".repeat(32);
+    for (file, named) in [
+        (format!("key = '{key}'"), "`key`"),
+        ("chains.1 = 'https://user:SECRET@node'".to_owned(), "`chains.1`"),
+        ("slot_seconds = 'https://user:SECRET@node'".to_owned(), "`slot_seconds`"),
+        ("vote = { queue = 1, workers = 1, overflow = 'https://user:SECRET@node' }".to_owned(), "`vote.overflow`"),
+    ] {
+        let error = read(&file, &[], &[]).unwrap_err();
+        let told = format!("{error} {error:?}");
+        assert!(told.contains(named) && !told.contains("SECRET") && !told.contains(&key), "{told}");
+    }
+    let error = read("", &[("DITTO_CHAINS__1", "https://user:SECRET@node")], &[]).unwrap_err().to_string();
+    assert!(error.contains("DITTO_CHAINS__1") && !error.contains("SECRET"), "{error}");
+}
+
+/// What a preset fills of a network, in the names that both binaries use.
+#[derive(Debug, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+struct Node {
+    network: BTreeMap<String, serde_json::Value>,
+    chains: BTreeMap<u64, BTreeMap<String, serde_json::Value>>,
+}
+
+fn preset(file: &str, flags: &[(&str, &str)]) -> Result<Loaded<Node>, ConfigError> {
+    let mut layers = Layers::new();
+    layers.text(Path::new("node.toml"), file)?;
+    let flags: Vec<_> = flags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    layers.overrides(&flags)?.presets()?;
+    layers.load()
+}
+
+#[test]
+fn a_preset_lies_under_everything_and_says_so() {
+    let loaded = preset("preset = 'base'\nnetwork.slot_seconds = 4\n", &[("chains.8453.poll_ms", "9")]).unwrap();
+    let node = &loaded.value;
+    assert_eq!((&node.network["target_chain"], &node.network["slot_seconds"]), (&8_453.into(), &4.into()));
+    let chain = &node.chains[&8_453];
+    assert_eq!((&chain["pin_lag_seconds"], &chain["poll_ms"]), (&3.into(), &9.into()));
+    assert_eq!(chain["contracts"]["entry_point"], "0x0000000071727De22E5E9d8BAf0edAc6f37da032");
+    assert_eq!(loaded.origin("network.target_chain"), Origin::Preset("base"));
+    assert_eq!(loaded.origin("network.slot_seconds"), Origin::File { path: "node.toml".into(), line: Some(2) });
+    assert_eq!(loaded.origin("chains.8453.poll_ms"), Origin::Flag);
+    // The second chain of a list is only read: it has no contracts, and no say in the network's rules.
+    let loaded = preset("preset = ['polygon', 'ethereum']", &[]).unwrap();
+    assert_eq!(loaded.value.network["target_chain"], 137);
+    assert_eq!(loaded.value.network["slot_seconds"], 2);
+    assert_eq!(loaded.value.chains[&1].get("contracts"), None);
+    let told = preset("preset = 'bse'", &[]).unwrap_err().to_string();
+    assert!(told.contains("did you mean `base`") && told.contains("line 1") && told.contains("holesky"), "{told}");
+    assert!(preset("preset = 3", &[]).unwrap_err().to_string().contains("`preset`"));
+}
+
+#[test]
+fn what_is_shown_says_where_it_came_from_and_reads_back() {
+    let loaded =
+        preset("preset = 'base'\n[network]\nname = \"a \\\"b\\\"\"\n", &[("chains.1.rpc", "['http://x']")]).unwrap();
+    let shown = show::as_toml(&loaded.shown().unwrap());
+    for line in [
+        "network.name = \"a \\\"b\\\"\"",
+        "# set in node.toml, line 3",
+        "network.target_chain = 8453",
+        "# set by the preset base",
+        "chains.1.rpc = [\"http://x\"]",
+        "# set by a flag",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    let again = preset(&shown, &[]).unwrap();
+    assert_eq!(serde_json::to_value(&again.value).unwrap(), serde_json::to_value(&loaded.value).unwrap());
+    let json = show::as_json(&loaded.shown().unwrap());
+    assert!(json.as_array().unwrap().iter().any(|one| one["key"] == "network.slot_seconds" && one["value"] == 2));
+    // A key where its place belongs is not shown either.
+    let loaded = read(&format!("key.env = '{}'", "5e".repeat(32)), &[], &[]).unwrap();
+    assert!(loaded.value.key.env.is_some());
 }

@@ -21,7 +21,7 @@ pub struct Password(Zeroizing<String>);
 /// Why there is no password.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    /// Nobody to ask and nowhere to look.
+    /// Nobody to ask and nowhere to look, or an empty file.
     #[error(
         "the password of {for_what} is needed: name a file that holds it ({how}), pass it as systemd's credential \
          `{CREDENTIAL}`, or run this in a terminal and type it"
@@ -87,7 +87,11 @@ impl PasswordSource {
     /// When there is none.
     pub fn existing(&self, for_what: &str) -> Result<Password, PasswordError> {
         match self.file() {
-            Some(file) => read(&file),
+            // The units hand over an empty credential where there is no password.
+            Some(file) => match read(&file)? {
+                password if password.0.is_empty() => Err(self.nowhere(for_what)),
+                password => Ok(password),
+            },
             None => self.ask(for_what, &format!("Password of {for_what}: ")),
         }
     }
@@ -123,11 +127,15 @@ impl PasswordSource {
 
     fn ask(&self, for_what: &str, prompt: &str) -> Result<Password, PasswordError> {
         if !std::io::stdin().is_terminal() {
-            let how = if self.named.is_empty() { "`--password-file FILE`".to_owned() } else { self.named.clone() };
-            return Err(PasswordError::Nowhere { for_what: for_what.to_owned(), how });
+            return Err(self.nowhere(for_what));
         }
         let typed = rpassword::prompt_password(prompt).map_err(PasswordError::Terminal)?;
         Ok(Password(Zeroizing::new(typed)))
+    }
+
+    fn nowhere(&self, for_what: &str) -> PasswordError {
+        let how = if self.named.is_empty() { "`--password-file FILE`".to_owned() } else { self.named.clone() };
+        PasswordError::Nowhere { for_what: for_what.to_owned(), how }
     }
 }
 

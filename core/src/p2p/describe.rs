@@ -1,6 +1,8 @@
-//! What the service's metrics mean.
+//! What the service's metrics mean, and what of them is exported before the first event.
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+
+use super::gossip::Topic;
 
 /// Help texts and units of the metrics that a node's networking has.
 pub fn describe() {
@@ -49,4 +51,46 @@ pub fn describe() {
         Unit::Count,
         "Times that a peer did not keep up with gossip, so that messages to it were dropped."
     );
+    describe_gauge!(
+        "ditto_p2p_mesh_peers",
+        Unit::Count,
+        "Peers in the gossip mesh, by topic: those that get every message at once."
+    );
+    zero();
+}
+
+/// A counter that appears with its first event has no increase by it: what is watched begins at zero.
+fn zero() {
+    for reason in ["flood", "bad_vote"] {
+        counter!("ditto_p2p_bans_total", "reason" => reason).increment(0);
+    }
+    for reason in ["replaced", "crowded_out", "not_admitted", "silent"] {
+        counter!("ditto_p2p_disconnects_total", "reason" => reason).increment(0);
+    }
+    for outcome in ["dialled", "inbound", "dial_failed", "inbound_failed"] {
+        counter!("ditto_p2p_connections_total", "outcome" => outcome).increment(0);
+    }
+    for outcome in ["admitted", "unknown_key", "not_whitelisted", "bad_signature", "wrong_network", "banned"] {
+        counter!("ditto_p2p_claims_total", "outcome" => outcome).increment(0);
+    }
+    let dropped = [
+        ("gossip", "rate_limited"),
+        ("gossip", "queue_full"),
+        ("vote", "queue_full"),
+        ("vote_out", "abandoned"),
+        ("event", "queue_full"),
+        ("control", "queue_full"),
+    ];
+    for (what, reason) in dropped {
+        counter!("ditto_p2p_dropped_total", "what" => what, "reason" => reason).increment(0);
+    }
+    for topic in Topic::ALL {
+        for verdict in ["delivered", "accepted", "ignored", "rejected", "late", "published", "publish_failed"] {
+            counter!("ditto_p2p_messages_total", "topic" => topic.label(), "verdict" => verdict).increment(0);
+        }
+    }
+    for direction in ["in", "out"] {
+        counter!("ditto_p2p_votes_total", "direction" => direction, "outcome" => "accepted").increment(0);
+    }
+    counter!("ditto_p2p_slow_peers_total").increment(0);
 }

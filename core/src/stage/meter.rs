@@ -4,13 +4,14 @@
 //! as zero before anything happens.
 
 use std::sync::Once;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram};
 use metrics::{Unit, gauge, histogram};
 
 use super::{Outcome, PANICKED};
+use crate::telemetry::status::StageStatus;
 
 /// Items waiting in the queue.
 pub const QUEUE_DEPTH: &str = "ditto_stage_queue_depth";
@@ -73,6 +74,10 @@ pub(super) struct Meter {
     panics: Counter,
     drops: [Counter; DropReason::ALL.len()],
     in_service: AtomicUsize,
+    // What `/status` shows; a counter of the recorder cannot be read back.
+    workers: AtomicUsize,
+    handled: AtomicU64,
+    dropped: AtomicU64,
 }
 
 impl Meter {
@@ -95,6 +100,9 @@ impl Meter {
             panics: zero(counter!(PANICS, "stage" => stage)),
             drops: DropReason::ALL.map(|reason| zero(counter!(DROPS, "stage" => stage, "reason" => reason.label()))),
             in_service: AtomicUsize::new(0),
+            workers: AtomicUsize::new(0),
+            handled: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
         }
     }
 
@@ -105,6 +113,7 @@ impl Meter {
         }
         #[allow(clippy::cast_precision_loss)] // as above
         gauge!(WORKERS, "stage" => self.stage).set(workers as f64);
+        self.workers.store(workers, Ordering::Relaxed);
     }
 
     pub(super) fn offered(&self) {
@@ -121,6 +130,7 @@ impl Meter {
 
     pub(super) fn dropped(&self, reason: DropReason) {
         self.drops[reason as usize].increment(1);
+        self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn taken(&self, waited: Duration) {
@@ -137,10 +147,24 @@ impl Meter {
     pub(super) fn handled(&self, outcome: Outcome, served: Duration) {
         self.service.record(served.as_secs_f64());
         counter!(ITEMS, "stage" => self.stage, "outcome" => outcome).increment(1);
+        self.handled.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn panicked(&self) {
         self.panics.increment(1);
+    }
+
+    /// The stage, with this many items waiting.
+    pub(super) fn status(&self, queue: usize, capacity: usize) -> StageStatus {
+        StageStatus {
+            stage: self.stage.to_owned(),
+            queue,
+            capacity,
+            busy: self.in_service(),
+            workers: self.workers.load(Ordering::Relaxed),
+            handled_total: self.handled.load(Ordering::Relaxed),
+            dropped_total: self.dropped.load(Ordering::Relaxed),
+        }
     }
 
     pub(super) fn in_service(&self) -> usize {

@@ -13,6 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::queue::{Inbox, Outbox, Probe, queue};
 use super::{Actor, Handler, Outcome, StageConfig, Work, run};
+use crate::telemetry::status::StageStatus;
 
 /// The part of the drain timeout after which sources that have not ended are cut off.
 const SOURCES_SHARE: u32 = 4;
@@ -160,7 +161,7 @@ impl Pipeline {
         all[which].name
     }
 
-    /// Items that wait or are being handled, by stage, in order of declaration: for `/status`.
+    /// Reads how full the stages are, in order of declaration: for `/status`.
     #[must_use]
     pub fn depths(&self) -> Depths {
         Depths(self.stages.iter().filter_map(|running| running.probe.clone()).collect())
@@ -231,10 +232,10 @@ impl Pipeline {
 pub struct Depths(Vec<Arc<dyn Probe>>);
 
 impl Depths {
-    /// Items that wait or are being handled, by stage.
+    /// Every stage as it is now.
     #[must_use]
-    pub fn read(&self) -> Vec<(&'static str, usize)> {
-        self.0.iter().map(|probe| (probe.stage(), probe.left())).collect()
+    pub fn read(&self) -> Vec<StageStatus> {
+        self.0.iter().map(|probe| probe.status()).collect()
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, Semaphore, TryAcquireError};
 use super::entry::Entry;
 use super::meter::{DropReason, Meter};
 use super::{Deadline, Overflow, StageConfig};
+use crate::telemetry::status::StageStatus;
 
 /// The sending end of a stage's queue. While one exists, the stage stays open.
 pub struct Outbox<T> {
@@ -257,6 +258,7 @@ impl<T> Drop for Inbox<T> {
 pub(super) trait Probe: Send + Sync {
     fn stage(&self) -> &'static str;
     fn left(&self) -> usize;
+    fn status(&self) -> StageStatus;
     fn stop(&self);
 }
 
@@ -267,6 +269,10 @@ impl<T: Send> Probe for Queue<T> {
 
     fn left(&self) -> usize {
         self.sender.len() + self.meter.in_service()
+    }
+
+    fn status(&self) -> StageStatus {
+        self.meter.status(self.sender.len(), self.capacity)
     }
 
     fn stop(&self) {

@@ -7,6 +7,8 @@ use std::time::Instant;
 use metrics::{Unit, describe_gauge, gauge};
 use serde::Serialize;
 
+use super::status::CheckStatus;
+
 /// The named checks of a process. It is ready when all of them are.
 #[derive(Clone, Default)]
 pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, State>>>);
@@ -24,19 +26,13 @@ struct State {
     since: Instant,
 }
 
-/// The answer of `/health/ready`.
+/// The answer of `/health/ready`, and a part of `/status`'s.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
-    pub(super) ready: bool,
-    checks: BTreeMap<&'static str, CheckReport>,
-}
-
-#[derive(Debug, Serialize)]
-struct CheckReport {
-    ready: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    since_seconds: u64,
+pub struct Report {
+    /// Is every check ready?
+    pub ready: bool,
+    /// The checks, by name.
+    pub checks: BTreeMap<String, CheckStatus>,
 }
 
 pub(super) fn describe() {
@@ -76,13 +72,15 @@ impl Readiness {
         if waiting.is_empty() { "ready".to_owned() } else { format!("not ready ({})", waiting.join("; ")) }
     }
 
-    pub(super) fn report(&self) -> Report {
+    /// All checks, with their reasons.
+    #[must_use]
+    pub fn report(&self) -> Report {
         let checks: BTreeMap<_, _> = self
             .lock()
             .iter()
             .map(|(&name, state)| {
                 let (ready, reason) = (state.reason.is_none(), state.reason.clone());
-                (name, CheckReport { ready, reason, since_seconds: state.since.elapsed().as_secs() })
+                (name.to_owned(), CheckStatus { ready, reason, since_seconds: state.since.elapsed().as_secs() })
             })
             .collect();
         Report { ready: checks.values().all(|check| check.ready), checks }

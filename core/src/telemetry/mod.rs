@@ -16,14 +16,16 @@ mod config;
 mod error;
 mod health;
 mod http;
+pub mod kernel_clock;
 pub mod log;
 mod process;
 mod recorder;
 pub mod reload;
+pub mod status;
 pub mod supervisor;
 
 pub use config::{LogConfig, LogFormat, TelemetryConfig};
 pub use error::TelemetryError;
 pub use health::{Check, Readiness};
 pub use http::{Serving, StatusFn, serve};
-pub use recorder::{Metrics, describe};
+pub use recorder::{Metrics, describe, measured};

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use metrics::{Unit, describe_gauge, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::{TelemetryError, health, process};
+use super::{TelemetryError, health, kernel_clock, process};
 
 /// Seconds: from half a millisecond (a queue's wait) to ten seconds (a slot and more).
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -36,9 +36,26 @@ pub struct Metrics(PrometheusHandle);
 
 static INSTALLED: Mutex<Option<Metrics>> = Mutex::new(None);
 
+/// For tests: what this process exports of a metric, the sum of its series that have all of `labels` (name and value); of
+/// a histogram, give the name with `_count` or `_sum`. It installs the recorder, so it is called before what is measured
+/// begins, too.
+#[must_use]
+pub fn measured(name: &str, labels: &[(&str, &str)]) -> f64 {
+    // Only another recorder is an error, and that is none of ours.
+    let Ok(metrics) = Metrics::install("test", "0") else { return f64::NAN };
+    let labels: Vec<_> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+    let rendered = metrics.render();
+    let series = rendered.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
+    let ours = series.filter(|(rest, _)| {
+        (rest.is_empty() || rest.starts_with('{')) && labels.iter().all(|label| rest.contains(label.as_str()))
+    });
+    ours.filter_map(|(_, value)| value.parse::<f64>().ok()).sum()
+}
+
 /// Help texts and units of what every binary shows of itself.
 pub fn describe() {
     process::describe();
+    kernel_clock::describe();
     health::describe();
     describe_gauge!("ditto_build_info", Unit::Count, "Always 1; the labels say what is running.");
     describe_gauge!(
@@ -83,6 +100,7 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         process::measure();
+        kernel_clock::measure();
         self.0.render()
     }
 

@@ -2,6 +2,7 @@
 
 use alloy::primitives::{Address, B256};
 use ditto_core::chain::{Batcher, Heads, Rpc, RpcConfigError, RpcError};
+use ditto_core::telemetry::measured;
 use tokio_util::sync::CancellationToken;
 
 use crate::proxy::{Anvil, GENESIS, Mischief, Proxy};
@@ -27,6 +28,9 @@ fn stop() -> (CancellationToken, tokio_util::sync::DropGuard) {
 
 #[tokio::test]
 async fn the_block_of_most_is_the_pin_and_nobody_elses_is_read() {
+    let outvoted = || measured("ditto_rpc_pins_outvoted_total", &[("chain", "31337")]);
+    let aside = || measured("ditto_rpc_set_aside_total", &[("reason", "contradicts")]);
+    let before = (outvoted(), aside());
     let [ours, theirs] = forks().await;
     let pin = ours.block("0x1").await;
     for wrong in 0..3 {
@@ -47,6 +51,7 @@ async fn the_block_of_most_is_the_pin_and_nobody_elses_is_read() {
         }
         assert_eq!(proxies[wrong].asked("eth_call"), 0);
     }
+    assert!(outvoted() > before.0 && aside() >= before.1 + 3.0);
 }
 
 #[tokio::test]
@@ -110,16 +115,22 @@ async fn without_a_vote_another_fork_still_gives_no_answers() {
 async fn an_endpoint_may_come_up_later() {
     let anvil = Anvil::start(0).await;
     let port = ditto_core::ports::free_port().unwrap();
+    let endpoint = format!("127.0.0.1:{port}");
+    let up = || measured("ditto_rpc_endpoint_up", &[("endpoint", &endpoint)]);
+    let failures = || measured("ditto_rpc_failures_total", &[("endpoint", &endpoint), ("kind", "unreachable")]);
+    assert!(failures() < 0.5);
     let mut config = config(&[]);
-    config.rpc = vec![format!("http://127.0.0.1:{port}").as_str().into()];
+    config.rpc = vec![format!("http://{endpoint}").as_str().into()];
     let rpc = rpc(&config);
     rpc.check_chain_ids().await.unwrap();
     assert!(matches!(rpc.ask(number_at(CONTRACT, B256::ZERO)).await, Err(RpcError::Transport { .. })));
+    assert!(up() < 0.5 && failures() > 0.5, "{} up, {} failures", up(), failures());
     let (stopping, _guard) = stop();
     let mut heads = Heads::follow(rpc, std::time::Duration::from_millis(10), stopping);
     let _proxy = Proxy::start_at(&anvil, port).await;
     assert!(tokio::time::timeout(LONG, heads.changed()).await.unwrap());
     assert_eq!(heads.latest().unwrap().number, 0);
+    assert!(up() > 0.5);
 }
 
 #[tokio::test]

@@ -39,7 +39,17 @@ async fn a_dropping_stage_drops_at_once_and_counts() {
     assert!(began.elapsed() < Duration::from_secs(1));
     assert_eq!((refused, outbox.depth()), (8, 2));
     assert!((drops("dropping", "full") - 8.0).abs() < 0.5);
-    assert!((value("ditto_stage_queue_depth", "dropping", "") - 2.0).abs() < 0.5);
+    let gauges = [
+        ("ditto_stage_queue_depth", 2.0),
+        ("ditto_stage_queue_capacity", 2.0),
+        ("ditto_stage_busy_workers", 1.0),
+        ("ditto_stage_workers", 1.0),
+        ("ditto_stage_drops_total", 8.0),
+    ];
+    for (metric, expected) in gauges {
+        let found = value(metric, "dropping", "");
+        assert!((found - expected).abs() < 0.5, "{metric}: {found}");
+    }
     assert_conserved("dropping");
     gate.add_permits(3);
     drop(outbox);

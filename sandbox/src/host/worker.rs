@@ -16,6 +16,7 @@ use rustix::{
 use super::{
     greeting,
     link::Link,
+    meter::Meter,
     run::{self, Origin, Queued, Run},
     template::{Fault, Template},
     templates::{Place, Templates},
@@ -67,6 +68,7 @@ pub(crate) struct Worker {
     again: VecDeque<Queued>,
     next_token: u64,
     chunk: Vec<u8>,
+    meter: Meter,
 }
 
 impl Worker {
@@ -77,6 +79,7 @@ impl Worker {
         booted: Sender<Booted>,
     ) -> Worker {
         let templates = Templates::new(config.templates_bytes / config.workers.max(1) as u64);
+        let meter = Meter::new(&config);
         Worker {
             config,
             templates,
@@ -89,6 +92,7 @@ impl Worker {
             again: VecDeque::new(),
             next_token: 0,
             chunk: run::chunk(),
+            meter,
         }
     }
 
@@ -108,8 +112,14 @@ impl Worker {
             if self.bell.stopping() && idle {
                 return;
             }
+            self.measure();
             self.wait();
         }
+    }
+
+    fn measure(&mut self) {
+        let ready = matches!(self.zygote, Zygote::Ready(_));
+        self.meter.show(ready, self.runs.len(), &self.templates, self.jobs.len());
     }
 
     fn room(&self) -> bool {
@@ -167,6 +177,7 @@ impl Worker {
             let forked = self.templates.get_mut(template).map(|template| template.fork(theirs.as_fd(), cpu_seconds));
             match forked {
                 Some(Ok(())) => {
+                    self.meter.forked(origin);
                     self.runs.insert(token, run);
                 }
                 Some(Err(fault)) => {
@@ -182,6 +193,7 @@ impl Worker {
             self.again.push_back(run.queued);
             return self.lose_zygote("does not take orders");
         }
+        self.meter.forked(origin);
         self.runs.insert(token, run);
     }
 
@@ -211,6 +223,7 @@ impl Worker {
     /// Ends a template; its code gets no other. Runs that it did not fork yet come back by themselves.
     fn lose_template(&mut self, token: u64, fault: &Fault) {
         if self.templates.refuse(token) {
+            self.meter.lost_template();
             tracing::warn!(
                 fault = fault.0,
                 "a template of the sandbox is given up; its workflow is compiled in every run"
@@ -276,6 +289,7 @@ impl Worker {
     /// Replaces the zygote after a pause. Jobs that had not started run again; so do, once, those that had.
     fn lose_zygote(&mut self, why: &str) {
         self.failures += 1;
+        self.meter.lost_zygote();
         let first = Duration::from_millis(self.config.zygote_backoff_ms);
         let pause = first.saturating_mul(1 << (self.failures - 1).min(16)).min(LONGEST_BACKOFF);
         tracing::error!(why, failures = self.failures, ?pause, "a sandbox zygote is lost; it is replaced");

@@ -342,6 +342,8 @@ async fn a_condition_holds_at_the_pin_and_in_a_later_attempt_still() {
 
 #[tokio::test]
 async fn what_a_node_does_not_tell_is_unknown_unless_something_says_no() {
+    let counted = || ditto_core::telemetry::measured("ditto_operator_triggers_unknown_total", &[]);
+    let before = counted();
     let bench = Bench::new().await;
     bench.chain().oracle = vec![(0, 5)];
     bench.chain().logs = vec![(window(50)[0], 1)];
@@ -358,6 +360,7 @@ async fn what_a_node_does_not_tell_is_unknown_unless_something_says_no() {
     bench.chain().fails = vec!["eth_call"];
     let due = due(vec![event(None), above(1)]).await;
     assert_eq!(due, [(50, Err(Unknown))], "and in windows without an event it is a no");
+    assert!(counted() > before);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ mod onchain;
 mod operation;
 mod owner;
 mod plan;
-mod sender;
+pub(crate) mod sender;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;

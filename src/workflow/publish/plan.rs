@@ -86,7 +86,7 @@ pub fn wanted(project: &Project) -> anyhow::Result<Target> {
     Ok(Target {
         account,
         code_hash: built.hash,
-        code: built.code.into_bytes().into(),
+        code: built.code.into(),
         policy_hash: keccak256(&policy),
         policy,
         session_key,

@@ -121,6 +121,10 @@ impl Service {
         self.dial_due(now);
         metrics::gauge!("ditto_p2p_connected_peers").set(self.peers.len() as f64);
         metrics::gauge!("ditto_p2p_banned_peers").set(self.bans.len() as f64);
+        for (hash, topic) in &self.topics {
+            let mesh = self.swarm.behaviour().gossip.mesh_peers(hash).count();
+            metrics::gauge!("ditto_p2p_mesh_peers", "topic" => topic.label()).set(mesh as f64);
+        }
     }
 
     fn dial_due(&mut self, now: Instant) {
