@@ -103,6 +103,7 @@ fn zero() {
         "ditto_operator_votes_resent_total",
         "ditto_operator_equivocations_total",
         "ditto_operator_due_total",
+        "ditto_operator_idle_slots_total",
         "ditto_operator_carried_over_total",
         "ditto_operator_triggers_unknown_total",
         "ditto_operator_slots_missed_total",

@@ -49,12 +49,6 @@ pub struct SlotContext {
 }
 
 impl SlotContext {
-    /// Whether this operator has nothing to do in the slot: it may neither propose nor attest.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.own_rank.is_none() && self.own_standing != Standing::Attests
-    }
-
     /// The seed of a workflow's `Math.random`: different for every slot and workflow, equal on every operator.
     #[must_use]
     pub fn seed(&self, workflow: WorkflowId) -> B256 {

@@ -162,10 +162,7 @@ impl Plan {
         let occurrences: Arc<[Occurrence]> = due.iter().map(|candidate| candidate.occurrence).collect();
         self.announce(&context, Note::Planned { context: context.clone(), due: occurrences }).await;
 
-        if context.is_idle() {
-            // Its votes would not count, and nobody waits for its proposal: it forwards what others say, and runs nothing.
-            tracing::debug!(slot, standing = ?context.own_standing, "nothing to do in this slot");
-            metrics::counter!("ditto_operator_idle_slots_total").increment(1);
+        if sits_out(&context) {
             return Ok(());
         }
         let hashes: HashSet<_> = due.iter().map(|candidate| candidate.workflow.code_hash).collect();
@@ -315,5 +312,31 @@ mod tests {
         next.id = 8;
         measure_power(&next, None);
         assert_eq!(shown(), [8, 0, 1_000]);
+    }
+
+    #[test]
+    fn who_has_neither_a_rank_nor_a_vote_that_counts_sits_out() {
+        let context = |own_rank, own_standing| SlotContext {
+            slot: 9,
+            start_seconds: 0,
+            head: Head { number: 1, hash: B256::ZERO, parent: B256::ZERO, timestamp: 0, base_fee: 0 },
+            pins: Vec::new(),
+            pins_hash: B256::ZERO,
+            set: Arc::new(OperatorSet::new(1, Vec::new(), B256::ZERO)),
+            ranks: Vec::new(),
+            own_rank,
+            own_index: Some(0),
+            own_standing,
+            reads: Arc::new(crate::simulate::SlotReads::new(Arc::default(), &[])),
+            end: Deadline::none(),
+            votes_until: Deadline::none(),
+        };
+        let idle = || measured("ditto_operator_idle_slots_total", &[]) as u64;
+        assert!(!sits_out(&context(None, Standing::Attests)) && !sits_out(&context(Some(2), Standing::Unseated)));
+        assert_eq!(idle(), 0);
+        for standing in [Standing::Unseated, Standing::BelowMinimum, Standing::Powerless] {
+            assert!(sits_out(&context(None, standing)));
+        }
+        assert_eq!(idle(), 3);
     }
 }
