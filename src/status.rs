@@ -278,4 +278,78 @@ mod tests {
         assert_eq!(turn_after(&set, &keys[3], 1), None);
         assert_eq!(turn_after(&set, &SecretKey::from_bytes(&[9; 32]).unwrap().public(), 1), None);
     }
+
+    /// A node that knows its chain and one balance.
+    async fn node(wei: &'static str) -> String {
+        use axum::Json;
+        use axum::routing::post;
+        use serde_json::Value;
+        let one = move |asked: &Value| {
+            let result = if asked["method"] == "eth_chainId" { "0x7a69" } else { wei };
+            json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result })
+        };
+        let answer = move |Json(asked): Json<Value>| async move {
+            Json(asked.as_array().map_or_else(|| one(&asked), |all| all.iter().map(one).collect()))
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/", post(answer))).await });
+        url
+    }
+
+    #[tokio::test]
+    async fn what_is_there_is_told_and_what_is_not_yet_is_left_out() {
+        use ditto_core::clock::SystemClock;
+        use ditto_core::telemetry::measured;
+        let url = node("0x16345785d8a0000").await;
+        let text = format!(
+            r#"
+            [network]
+            name = "test"
+            target_chain = 31337
+            genesis_seconds = 1
+            slot_seconds = 2
+            aggregator = "0x0000000000000000000000000000000000000001"
+            [chains.31337]
+            rpc = ["{url}"]
+            "#
+        );
+        let table: toml::Table = text.parse().unwrap();
+        let config: OperatorConfig = serde_json::from_value(serde_json::to_value(table).unwrap()).unwrap();
+        let rpc = Arc::new(Rpc::new(31_337, &config.chains[&31_337]).unwrap());
+        let config = Arc::new(config);
+        let clock = SlotClock::new(config.network.schedule(), Arc::new(SystemClock));
+        let (board, readiness) = (Arc::new(Board::default()), Readiness::new());
+        let consensus = SecretKey::from_bytes(&[1; 32]).unwrap();
+        let signer = alloy::signers::local::PrivateKeySigner::from_bytes(&B256::repeat_byte(2)).unwrap();
+        let check = readiness.check("chain");
+        // Installs the recorder.
+        let _ = measured("ditto_operator_balance_wei", &[]);
+        let vitals = Vitals::new(&config, &clock, &board, &readiness, &Keys { consensus, signer });
+
+        let early = (vitals.answers())();
+        assert_eq!((&early["ready"], &early["checks"]["chain"]["reason"]), (&json!(false), &json!("starting")));
+        for absent in ["operator_set", "role", "next_turn", "balance", "last_vote"] {
+            assert!(early.get(absent).is_none(), "{early:#}");
+        }
+        check.ready();
+        let stop = CancellationToken::new();
+        vitals.follow_balance(rpc, stop.clone());
+        let patience = Instant::now() + Duration::from_secs(60);
+        while vitals.show().balance.is_none() {
+            assert!(Instant::now() < patience, "no balance is read");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stop.cancel();
+        let batch = ditto_core::proposal::BatchId { proposal: B256::repeat_byte(3), index: 1 };
+        board.voted(7, batch, "direct");
+        let shown = (vitals.answers())();
+        assert_eq!(shown["balance"]["wei"], "100000000000000000");
+        assert!((measured("ditto_operator_balance_wei", &[]) - 1e17).abs() < 1.0);
+        assert_eq!((&shown["ready"], &shown["last_vote"]["slot"]), (&json!(true), &json!(7)));
+        assert_eq!(shown["last_vote"]["outcome"], "direct");
+        // It is what `top` reads.
+        let read: Status = serde_json::from_value(shown.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), shown);
+    }
 }

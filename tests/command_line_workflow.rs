@@ -450,7 +450,7 @@ fn steps_are_checked_like_a_script_is() {
         ),
         ("[policy]", "[args]\na = 1\n[policy]", "`args`"),
         ("target_chain", "code = \"workflow.ts\"\ntarget_chain", "`code`"),
-        ("cron = \"*/5", "cron = \"*/99", "`triggers[0].cron`"),
+        ("cron = \"*/5", "cron = \"99", "`triggers[0].cron`"),
         ("event.chainId = 31337", "event.chainId = 5", "`triggers[1].event.chainId`"),
     ] {
         let (good, told) = try_with(from, to);

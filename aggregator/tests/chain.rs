@@ -21,6 +21,7 @@ use ditto_core::p2p::{self, Event, Keypair, Network, P2pConfig, Topic};
 use ditto_core::proposal::{BatchId, ProposedBatch};
 use ditto_core::quorum::TaskRule;
 use ditto_core::telemetry::Metrics;
+use ditto_core::telemetry::status::Status;
 use ditto_core::verdict::VerdictVector;
 use ditto_core::wire::{Vote, encode_batch};
 use serde_json::json;
@@ -207,7 +208,22 @@ async fn proposals_become_executed_operations_and_every_task_ends_once() {
     aggregator.until("/metrics", "ditto_aggregator_tasks_total{state=\"failed\"} 1").await;
     aggregator.until("/metrics", "ditto_aggregator_votes_total{fate=\"bad_signature\"} 1").await;
     assert_eq!(chain.executions().await, 2);
-    println!("{}", aggregator.get("/status").await.split("\"slots\"").nth(1).unwrap());
+    let answer = aggregator.get("/status").await;
+    let status: Status = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    println!("{}", status.slots);
+    assert!(status.ready && status.binary == "ditto-aggregator" && status.peers.len() >= 3, "{answer}");
+    let certificate = status.last_certificate.unwrap();
+    assert_eq!((certificate.slot, certificate.outcome.as_str()), (Some(first), "3 signers"));
+    let submission = status.last_submission.unwrap();
+    assert!(submission.outcome == "mined" && submission.what.starts_with("0x"), "{submission:?}");
+    assert!(status.balance.unwrap().wei.parse::<u128>().unwrap() > 0);
+    let names: Vec<_> = status.stages.iter().map(|stage| stage.stage.as_str()).collect();
+    assert_eq!(names, ["collect", "verify", "ask", "aggregate", "submit", "confirm"]);
+    assert!(status.stages.iter().all(|stage| stage.capacity > 0 && stage.workers > 0), "{answer}");
+    let collect = &status.stages[0];
+    assert!(collect.handled_total >= 5, "a batch and four votes were collected: {answer}");
+    assert_eq!(status.operator_set.unwrap().members, 4);
+    assert!(status.chains[0].head.is_some() && status.more.contains_key("submitter"), "{answer}");
 
     // Nobody votes on this one, and a fallback proposes again what was executed.
     let second = fresh_slot(&chain).await;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::Provider;
 use clap::Parser;
 use ditto_core::chain::bindings::registry::WorkflowRegistry;
@@ -254,7 +254,7 @@ async fn an_imported_document_executes_beside_a_workflow_with_stricter_limits() 
     let balance = || async {
         // balanceOf(address)
         let data = [&[0x70, 0xa0, 0x82, 0x31][..], somebody.into_word().as_slice()].concat();
-        let call = alloy::rpc::types::TransactionRequest::default().to(token).input(data.into());
+        let call = alloy::rpc::types::TransactionRequest::default().to(token).input(Bytes::from(data).into());
         U256::from_be_slice(&provider.call(call).await.unwrap())
     };
     let both = tokio::time::timeout(LONG, async {

@@ -46,7 +46,7 @@ const BASE_FEE_FACTOR: u128 = 2;
 const POLICIES: usize = 4_096;
 /// How the slot's dry-runs wait for each other. Runs of one slot end some milliseconds apart, and what depends on the answers
 /// of one batch is asked at once when it is there; so a pause ends a batch soon, and a steady stream fills it.
-const GATHERING: Gathering = Gathering { quiet: Duration::from_millis(5), longest: Duration::from_millis(50) };
+const GATHERING: Gathering = Gathering { quiet: Duration::from_millis(3), longest: Duration::from_millis(20) };
 
 /// What an occurrence came to.
 #[derive(Clone, Debug)]

@@ -10,6 +10,8 @@ use crate::ingest::triggers::{Comparison, PublishedTrigger, Trigger};
 
 /// The longest value that is shown, in characters.
 const SHOWN: usize = 80;
+/// The most values of a list that are shown.
+const LISTED: usize = 6;
 
 /// When the workflow is due, one line for each trigger. Nothing for triggers that cannot be published.
 #[must_use]
@@ -108,7 +110,11 @@ fn name(params: &Value, key: &str) -> String {
 
 fn list(value: Option<&Value>) -> String {
     let items = value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    cut(&items.iter().map(|item| text(Some(item))).collect::<Vec<_>>().join(", "))
+    let mut shown: Vec<String> = items.iter().take(LISTED).map(|item| text(Some(item))).collect();
+    if items.len() > LISTED {
+        shown.push(format!("… {} in all", items.len()));
+    }
+    shown.join(", ")
 }
 
 fn text(value: Option<&Value>) -> String {
