@@ -69,10 +69,14 @@ impl Governance {
             return Some((set, electorate.clone()));
         }
         let electorate = Arc::new(Electorate::new(&set, &rule, slot));
-        known.insert(key, (set.clone(), electorate.clone()));
-        if known.len() > ELECTORATES {
-            known.pop_first();
+        if known.len() >= ELECTORATES {
+            // Those of a rule that was replaced, then the oldest slot's.
+            known.retain(|_, (_, electorate)| *electorate.rule() == rule);
+            if known.len() >= ELECTORATES {
+                known.pop_first();
+            }
         }
+        known.insert(key, (set.clone(), electorate.clone()));
         Some((set, electorate))
     }
 
