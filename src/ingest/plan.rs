@@ -284,6 +284,17 @@ impl Plan {
     }
 }
 
+/// Whether this operator runs nothing in a slot: its votes would not count, and nobody waits for its proposal. It forwards what
+/// others say all the same.
+fn sits_out(context: &SlotContext) -> bool {
+    if context.own_rank.is_some() || context.own_standing == Standing::Attests {
+        return false;
+    }
+    tracing::debug!(slot = context.slot, standing = ?context.own_standing, "nothing to do in this slot");
+    metrics::counter!("ditto_operator_idle_slots_total").increment(1);
+    true
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
