@@ -324,7 +324,7 @@ mod tests {
         let signer = alloy::signers::local::PrivateKeySigner::from_bytes(&B256::repeat_byte(2)).unwrap();
         let check = readiness.check("chain");
         // Installs the recorder.
-        let _ = measured("ditto_operator_balance_wei", &[]);
+        assert!(!measured("ditto_operator_balance_wei", &[]).is_nan(), "somebody else installed another recorder");
         let vitals = Vitals::new(&config, &clock, &board, &readiness, &Keys { consensus, signer });
 
         let early = (vitals.answers())();

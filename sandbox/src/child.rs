@@ -2,7 +2,10 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::{
+    buffer::spare_capacity,
+    net::{RecvFlags, SendFlags, recv, send},
+};
 
 use crate::{
     engine::{Answer, Compiled, Engine, Port},
@@ -12,8 +15,13 @@ use crate::{
     outcome::Outcome,
 };
 
-/// Bytes taken from the socket at once.
-const CHUNK: usize = 64 << 10;
+/// Bytes taken from the socket at once: enough for most messages, and no more, for every page that a run touches first
+/// costs it more than the bytes on it.
+const CHUNK: usize = 2 << 10;
+/// Of a message that is longer, what is missing, up to this.
+const LONGEST_CHUNK: usize = 64 << 10;
+/// Reads wait to be sent until a run waits for one, or until so many bytes of them do.
+const UNSENT: usize = 16 << 10;
 
 /// A run that compiles its code.
 pub(crate) fn run(mut engine: Engine, socket: OwnedFd) -> ! {
@@ -48,6 +56,9 @@ fn exit() -> ! {
 struct Wire {
     socket: OwnedFd,
     decoder: Decoder,
+    chunk: Vec<u8>,
+    /// Reads that are asked and not sent: what asks for several at once, sends them at once.
+    unsent: Vec<u8>,
     limits: crate::limits::Limits,
     asked: u32,
     /// Answers that the run was given. The run takes one only when it has nothing else left to do, so this depends on
@@ -59,28 +70,39 @@ impl Wire {
     fn new(socket: OwnedFd) -> Wire {
         // The host is trusted: its frames need no bound but the type's.
         let decoder = Decoder::new(u32::MAX as usize);
-        Wire { socket, decoder, limits: Default::default(), asked: 0, consumed: 0 }
+        Wire {
+            socket,
+            decoder,
+            chunk: Vec::new(),
+            unsent: Vec::new(),
+            limits: Default::default(),
+            asked: 0,
+            consumed: 0,
+        }
     }
 
     /// The next frame, however long it takes: the host holds the clock.
     fn receive(&mut self) -> Option<(u8, Vec<u8>)> {
-        let mut chunk = vec![0; CHUNK];
         loop {
             match self.decoder.next() {
                 Ok(Some((tag, payload))) => return Some((tag, payload.to_vec())),
                 Ok(None) => {}
                 Err(_) => return None,
             }
-            match recv(self.socket.as_fd(), &mut chunk[..], RecvFlags::empty()) {
+            self.chunk.clear();
+            self.chunk.reserve(self.decoder.missing().clamp(CHUNK, LONGEST_CHUNK));
+            match recv(self.socket.as_fd(), spare_capacity(&mut self.chunk), RecvFlags::empty()) {
                 Ok((0, _)) => return None,
-                Ok((length, _)) => self.decoder.push(chunk.get(..length).unwrap_or_default()),
+                Ok(_) => self.decoder.push(&self.chunk),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => return None,
             }
         }
     }
 
-    fn send(&self, mut bytes: &[u8]) {
+    /// Sends what is unsent.
+    fn flush(&mut self) {
+        let mut bytes = self.unsent.as_slice();
         while !bytes.is_empty() {
             match send(self.socket.as_fd(), bytes, SendFlags::NOSIGNAL) {
                 Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
@@ -89,6 +111,7 @@ impl Wire {
                 Err(_) => exit(),
             }
         }
+        self.unsent.clear();
     }
 }
 
@@ -100,21 +123,23 @@ impl Port for Wire {
             });
         }
         self.asked += 1;
-        let mut out = Vec::new();
-        message::write_read(&mut out, chain_id, method, params);
-        self.send(&out);
+        message::write_read(&mut self.unsent, chain_id, method, params);
+        if self.unsent.len() >= UNSENT {
+            self.flush();
+        }
     }
 
     fn log(&mut self, line: &str) {
-        let mut out = Vec::new();
-        message::write_log(&mut out, line);
-        self.send(&out);
+        // At once: it may be the last word of a run that does not come to an end.
+        message::write_log(&mut self.unsent, line);
+        self.flush();
     }
 
     fn next_answer(&mut self) -> Option<Answer> {
         if self.consumed == self.asked {
             return None;
         }
+        self.flush();
         let Some((tag, payload)) = self.receive() else { exit() };
         let Some((kind, body)) = message::read_answer(tag, &payload) else { exit() };
         self.consumed += 1;
@@ -127,9 +152,8 @@ impl Port for Wire {
     }
 
     fn end(&mut self, outcome: Outcome) -> ! {
-        let mut out = Vec::new();
-        message::write_end(&mut out, &outcome, self.consumed);
-        self.send(&out);
+        message::write_end(&mut self.unsent, &outcome, self.consumed);
+        self.flush();
         exit()
     }
 }

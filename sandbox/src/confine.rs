@@ -234,6 +234,23 @@ pub(crate) fn confine_run(socket: i32, cpu_seconds: u64, filters: &Filters) -> R
     Ok(())
 }
 
+/// Ends this process when it has used this much processor time in all; or no more so. It may take the limit back: the
+/// host's clock is the one that binds.
+pub(crate) fn limit_processor_time(seconds: Option<u64>) -> Result<(), ConfineError> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` lives through both calls.
+    let set = unsafe {
+        libc::getrlimit(libc::RLIMIT_CPU, &mut limit) == 0 && {
+            limit.rlim_cur = seconds.unwrap_or(limit.rlim_max).min(limit.rlim_max);
+            libc::setrlimit(libc::RLIMIT_CPU, &limit) == 0
+        }
+    };
+    if !set {
+        return Err(ConfineError::Call("setrlimit", std::io::Error::last_os_error()));
+    }
+    Ok(())
+}
+
 /// Root's powers, should the embedding program run as root: the kernel binds who has none.
 fn drop_capabilities() -> Result<(), ConfineError> {
     #[repr(C)]
@@ -285,4 +302,30 @@ fn limit(resource: libc::__rlimit_resource_t, value: u64) -> Result<(), ConfineE
         return Err(ConfineError::Call("setrlimit", std::io::Error::last_os_error()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// As under systemd, whose filter forbids `capset` to a service that has no capability anyway.
+    #[test]
+    fn who_has_no_capabilities_need_not_be_allowed_to_give_them_up() {
+        // Capabilities and filters are a thread's own.
+        let confined = std::thread::spawn(|| {
+            drop_capabilities().unwrap();
+            set(libc::PR_SET_NO_NEW_PRIVS, 1, "no new privileges").unwrap();
+            let refuse = SeccompAction::Errno(libc::EPERM as u32);
+            let rules = forbid([libc::SYS_capset].into_iter()).unwrap();
+            let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, TargetArch::x86_64).unwrap();
+            let program: BpfProgram = filter.try_into().unwrap();
+            seccompiler::apply_filter(&program).unwrap();
+            // SAFETY: whatever the pointers are, the filter refuses before the kernel looks at them.
+            let asked = unsafe { libc::syscall(libc::SYS_capset, 0, 0) };
+            assert_eq!((asked, std::io::Error::last_os_error().raw_os_error()), (-1, Some(libc::EPERM)));
+            drop_capabilities().unwrap();
+        });
+        confined.join().unwrap();
+    }
 }

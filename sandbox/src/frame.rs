@@ -51,6 +51,13 @@ impl Decoder {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Bytes that are missing of the frame that has begun; 0 when it is whole or its length unknown.
+    pub(crate) fn missing(&self) -> usize {
+        let rest = self.buffer.get(self.taken..).unwrap_or_default();
+        let length = rest.first_chunk::<HEADER>().map_or(0, |header| HEADER + u32::from_le_bytes(*header) as usize);
+        length.saturating_sub(rest.len())
+    }
+
     /// The next whole frame, as tag and payload.
     pub(crate) fn next(&mut self) -> Result<Option<(u8, &[u8])>, FrameError> {
         let rest = self.buffer.get(self.taken..).unwrap_or_default();

@@ -3,7 +3,6 @@
 //! Everything that comes from a child is read here, with the job's limits at hand: a message that an honest child could
 //! not have sent is an error, and the host kills its sender.
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
@@ -57,24 +56,92 @@ pub(crate) fn frame_bound(limits: &Limits) -> usize {
     largest + 64
 }
 
-#[derive(Serialize, Deserialize)]
+/// What a child reads of its job, besides the code.
+#[derive(Debug, PartialEq)]
 pub(crate) struct JobHead {
     pub(crate) input: Input,
     pub(crate) limits: Limits,
 }
 
-/// The job: length of the head, the head in JSON, the source.
-pub(crate) fn write_job(out: &mut Vec<u8>, head: &JobHead, code: &[u8]) {
-    // Plain strings and numbers: writing them as JSON has no way to fail.
-    let head = serde_json::to_vec(head).unwrap_or_default();
-    let length = u32::try_from(head.len()).unwrap_or(u32::MAX);
-    frame::write(out, JOB, &[&length.to_le_bytes(), &head, code]);
+/// The job: the limits and the input's numbers, its texts and chains each with its length, then the source. Every run
+/// reads it, so it is words and bytes rather than JSON.
+pub(crate) fn write_job(out: &mut Vec<u8>, input: &Input, limits: &Limits, code: &[u8]) {
+    let mut head = Vec::new();
+    let words = [
+        limits.wall_ms,
+        limits.memory_bytes,
+        limits.reads.into(),
+        limits.read_request_bytes.into(),
+        limits.read_answer_bytes.into(),
+        limits.output_bytes.into(),
+        limits.code_bytes.into(),
+        limits.code_nesting.into(),
+        limits.log_lines.into(),
+        limits.log_line_bytes.into(),
+        input.slot,
+        input.timestamp_ms,
+    ];
+    words.iter().for_each(|word| head.extend_from_slice(&word.to_le_bytes()));
+    head.extend_from_slice(&input.seed);
+    let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    for text in [&input.workflow, &input.occurrence, &input.account, &input.args_json] {
+        head.extend_from_slice(&length(text.len()));
+        head.extend_from_slice(text.as_bytes());
+    }
+    head.extend_from_slice(&length(input.chains.len()));
+    input.chains.iter().for_each(|chain| head.extend_from_slice(&chain.to_le_bytes()));
+    frame::write(out, JOB, &[&head, code]);
 }
 
 pub(crate) fn read_job(tag: u8, payload: &[u8]) -> Option<(JobHead, &[u8])> {
-    let (length, rest) = payload.split_first_chunk::<4>().filter(|_| tag == JOB)?;
-    let (head, code) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-    Some((serde_json::from_slice(head).ok()?, code))
+    let mut rest = Some(payload).filter(|_| tag == JOB)?;
+    let mut words = [0u64; 12];
+    for word in &mut words {
+        *word = u64::from_le_bytes(take(&mut rest)?);
+    }
+    let [wall_ms, memory_bytes, small @ .., slot, timestamp_ms] = words;
+    let [
+        reads,
+        read_request_bytes,
+        read_answer_bytes,
+        output_bytes,
+        code_bytes,
+        code_nesting,
+        log_lines,
+        log_line_bytes,
+    ] = small.map(|word| u32::try_from(word).unwrap_or(u32::MAX));
+    let seed = take(&mut rest)?;
+    let mut text = || -> Option<String> {
+        let length = u32::from_le_bytes(take(&mut rest)?) as usize;
+        let (text, after) = rest.split_at_checked(length)?;
+        rest = after;
+        String::from_utf8(text.to_vec()).ok()
+    };
+    let [workflow, occurrence, account, args_json] = [text()?, text()?, text()?, text()?];
+    let chains = u32::from_le_bytes(take(&mut rest)?) as usize;
+    let (chains, code) = rest.split_at_checked(chains.checked_mul(8)?)?;
+    let chains = chains.as_chunks::<8>().0.iter().map(|chain| u64::from_le_bytes(*chain)).collect();
+    let input = Input { workflow, occurrence, account, slot, timestamp_ms, seed, args_json, chains };
+    let limits = Limits {
+        wall_ms,
+        memory_bytes,
+        reads,
+        read_request_bytes,
+        read_answer_bytes,
+        output_bytes,
+        code_bytes,
+        code_nesting,
+        log_lines,
+        log_line_bytes,
+    };
+    Some((JobHead { input, limits }, code))
+}
+
+/// Takes the next so many bytes.
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (bytes, after) = rest.split_first_chunk::<N>()?;
+    *rest = after;
+    Some(*bytes)
 }
 
 /// An answer: one byte of kind, then JSON (0), revert data (1) or nothing (2: the read failed).
@@ -233,6 +300,33 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn jobs_come_back_as_they_went(
+            texts in any::<[String; 4]>(),
+            numbers in any::<[u64; 4]>(),
+            small in any::<[u32; 8]>(),
+            seed in any::<[u8; 32]>(),
+            chains in prop::collection::vec(any::<u64>(), 0..5),
+            code in prop::collection::vec(any::<u8>(), 0..50),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let [workflow, occurrence, account, args_json] = texts;
+            let [slot, timestamp_ms, wall_ms, memory_bytes] = numbers;
+            let input = Input { workflow, occurrence, account, slot, timestamp_ms, seed, args_json, chains };
+            let [reads, read_request_bytes, read_answer_bytes, output_bytes, code_bytes, code_nesting, log_lines, log_line_bytes] = small;
+            let limits = Limits {
+                wall_ms, memory_bytes, reads, read_request_bytes, read_answer_bytes, output_bytes, code_bytes, code_nesting, log_lines, log_line_bytes,
+            };
+            let mut out = Vec::new();
+            write_job(&mut out, &input, &limits, &code);
+            let mut decoder = frame::Decoder::new(usize::MAX);
+            decoder.push(&out);
+            let (tag, payload) = decoder.next().unwrap().unwrap();
+            let head = payload.len() - code.len();
+            prop_assert_eq!(read_job(tag, payload), Some((JobHead { input, limits }, code.as_slice())));
+            prop_assert_eq!(read_job(tag, &payload[..cut.index(head)]), None);
+        }
+
         #[test]
         fn outcomes_come_back_as_they_went(outcome in outcomes(), consumed in any::<u32>()) {
             let limits = Limits::default();

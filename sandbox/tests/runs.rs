@@ -4,7 +4,10 @@
 mod support;
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -316,15 +319,28 @@ fn a_full_queue_says_so_and_a_bad_config_names_its_field() {
     let sandbox =
         ditto_sandbox::Sandbox::start(SandboxConfig { queue: 1, children_per_worker: 1, ..config(1) }).unwrap();
     let held = Arc::new(Held::default());
+    let ended = Arc::new(AtomicUsize::new(0));
+    let twice = body("await ctx.chain(31337).getBlockNumber(); await ctx.chain(31337).getBlockNumber();");
     let mut busy = 0;
-    for _ in 0..10 {
-        busy += usize::from(
-            sandbox.submit(body("await ctx.chain(31337).getBlockNumber();"), held.clone(), Box::new(|_| {})).is_err(),
-        );
+    for number in 0..10 {
+        let job = Job { limits: Limits { wall_ms: 20_000, ..Limits::default() }, ..twice.clone() };
+        let ended = ended.clone();
+        let done = Box::new(move |_| ended.store(ended.load(Ordering::SeqCst) + 1, Ordering::SeqCst));
+        busy += usize::from(sandbox.submit(job, held.clone(), done).is_err());
+        if number == 0 {
+            // It runs: the next one waits in the queue, and no other has a place there.
+            wait_until(|| !held.0.lock().unwrap().is_empty());
+        }
     }
-    assert!(busy >= 7, "{busy}");
-    // A worker looks whenever something happens to its run: here it asks for a read.
+    assert_eq!(busy, 8);
+    // A worker looks whenever something happens to its run: here one of its reads is answered, and it asks for another.
+    let (_, reply) = held.0.lock().unwrap().remove(0);
+    reply.answer(ReadAnswer::Ok("\"0x1\"".into()));
     wait_until(|| waiting() > 0.5);
+    wait_until(|| {
+        held.0.lock().unwrap().clear();
+        ended.load(Ordering::SeqCst) == 10 - busy
+    });
     sandbox.shutdown();
     let error = ditto_sandbox::Sandbox::start(SandboxConfig { queue: 0, ..config(1) }).err().unwrap();
     assert_eq!(error.to_string(), "sandbox.queue must be at least 1, is 0");

@@ -104,6 +104,78 @@ fn a_run_from_a_template_is_the_run_from_the_zygote() {
     assert!(!templates().is_empty(), "none of these got a template");
 }
 
+/// Modules that do something when they are evaluated. A template evaluates ahead what no run can tell, and each of these
+/// tries to find a run that can.
+const EVALUATED: [&str; 16] = [
+    // Nothing of a run: state is every run's own, however it came to be.
+    "const seen = new Map(), list = []; let n = 0;\nexport default { run(ctx) { n++; list.push(n); seen.set(n, list.length); ctx.log(n, list.length, seen.size, ctx.timestamp); } };",
+    "class Point { static made = 0; constructor() { Point.made++; } }\nnew Point();\nexport default { run(ctx) { new Point(); ctx.log(Point.made); } };",
+    "globalThis.kept = 1;\nexport default { run(ctx) { ctx.log(globalThis.kept++, Object.keys(globalThis).length); } };",
+    // Time, chance and the log, in every way that leads to them.
+    "const at = Date.now();\nexport default { run(ctx) { ctx.log(at); } };",
+    "const at = new Date();\nexport default { run(ctx) { ctx.log(at.getTime()); } };",
+    "const at = Date();\nexport default { run(ctx) { ctx.log(at); } };",
+    "class Mine extends Date {}\nconst at = new Mine();\nexport default { run(ctx) { ctx.log(+at); } };",
+    "const at = Reflect.construct(Date, [], Array);\nexport default { run(ctx) { ctx.log(Date.prototype.getTime.call(at)); } };",
+    "const { now } = Date, { random } = Math;\nlet x; try { x = [now(), random()]; } catch { x = 'caught'; }\nexport default { run(ctx) { ctx.log(x); } };",
+    "const dice = [3, 1, 2].sort(() => Math.random() - 0.5);\nexport default { run(ctx) { ctx.log(dice); } };",
+    "console.info('at the top');\nexport default { run(ctx) { ctx.log('in run'); } };",
+    // Later than evaluating, before the run.
+    "let at; Promise.resolve().then(() => { at = [Date.now(), Math.random()]; console.log('then', at); });\nexport default { run(ctx) { ctx.log(at); } };",
+    "let f = () => 'early'; Promise.resolve().then(() => { f = () => 'late'; });\nlet definition = { run(ctx) { ctx.log(f()); } };\nexport { definition as default };",
+    "let definition = { run(ctx) { ctx.log('first'); } };\nPromise.resolve().then(() => { definition = { run(ctx) { ctx.log('second'); } }; });\nexport { definition as default };",
+    // Comes to no plain end.
+    "let deep = 0; try { (function f() { deep++; f(); })(); } catch {}\nexport default { run(ctx) { ctx.log('survived'); } };",
+    "let all = [], n = 0; try { for (; n < 24; n++) all.push(new Uint8Array(1 << 20)); } catch { n = -1; }\nexport default { run(ctx) { ctx.log(n, all.length); } };",
+];
+
+#[test]
+fn evaluating_ahead_is_nothing_that_a_run_can_tell() {
+    let _alone = ALONE.lock();
+    let plain = started(SandboxConfig { templates_bytes: 0, ..config(1) });
+    let sandbox = started(config(1));
+    let told = |report: Report| (report.outcome, report.logs, report.reads);
+    for probe in EVALUATED {
+        let first = job(probe);
+        let mut second = first.clone();
+        second.input.seed = [9; 32];
+        second.input.timestamp_ms += 86_400_000;
+        warm(&sandbox, &first);
+        for (number, job) in [&first, &second, &first, &second].into_iter().enumerate() {
+            assert_eq!(told(run(&sandbox, job)), told(run(&plain, job)), "run {number} of {probe}");
+        }
+    }
+}
+
+#[test]
+fn what_is_evaluated_ahead_costs_its_runs_nothing() {
+    let _alone = ALONE.lock();
+    let sandbox = started(config(1));
+    let heavy = job(
+        "let sum = 0; for (let i = 0; i < 4_000_000; i++) sum += i % 7;\nexport default { run(ctx) { ctx.log(sum); } };",
+    );
+    let first = run(&sandbox, &heavy);
+    warm(&sandbox, &heavy);
+    let further = run(&sandbox, &heavy);
+    assert_eq!((&further.outcome, &further.logs), (&first.outcome, &first.logs));
+    // Processor time, of which the loop takes nearly all.
+    assert!(further.cpu * 4 < first.cpu, "{:?} of a first run's {:?}", further.cpu, first.cpu);
+}
+
+#[test]
+fn a_module_that_evaluates_for_ever_gets_a_template_that_does_not() {
+    let _alone = ALONE.lock();
+    let sandbox = started(config(1));
+    let endless = job("for (;;) {}");
+    let short = Job { limits: Limits { wall_ms: 50, ..Limits::default() }, ..endless };
+    let ends = || assert_eq!(sandbox.run_blocking(short.clone(), none()).outcome, Outcome::TimedOut);
+    ends();
+    ends();
+    wait_until(|| templates().into_iter().any(waits_to_fork));
+    ends();
+    assert_eq!(run(&sandbox, &body("return;")).outcome, Outcome::NothingToDo);
+}
+
 #[test]
 fn limits_of_a_job_hold_in_a_template() {
     let _alone = ALONE.lock();

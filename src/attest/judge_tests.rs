@@ -451,7 +451,12 @@ async fn without_a_journal_nothing_is_signed_and_it_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     let identity = StoreIdentity { network: "test".into(), key: "00".into(), kind: "journal".into(), schema: 1 };
     let store = Store::open(dir.path().join("journal.redb"), &identity).unwrap();
-    store.write(|transaction| Ok(drop(transaction.open_table(OTHERS)?))).unwrap();
+    store
+        .write(|transaction| {
+            transaction.open_table(OTHERS)?;
+            Ok(())
+        })
+        .unwrap();
     let journal = Journal::over(Writer::start("broken", Arc::new(store), &WriterConfig::default()).unwrap());
     let mut pipeline = Pipeline::new("test", Duration::from_secs(5));
     let (cast, inbox) = pipeline.queue("cast", &StageConfig::waiting(2, 1));

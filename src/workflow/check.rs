@@ -195,8 +195,7 @@ fn policy(project: &Project) -> Finding {
 /// The declared calls, in words, and whether the policy lets them pass: for a script only a run tells.
 fn steps(project: &Project, declared: &Declared) -> Finding {
     let known = Known::gather(&project.manifest, "");
-    let calls: Vec<String> =
-        report::of_calls(&declared.calls, &known).iter().map(|call| show::in_words(call)).collect();
+    let calls: Vec<String> = report::of_calls(&declared.calls, &known).iter().map(show::in_words).collect();
     let verdict = publication::policy(&project.manifest)
         .ok()
         .map(|policy| verdict::policy(&project.manifest, &policy, &declared.calls, &known))

@@ -88,7 +88,7 @@ pub enum ConfigError {
         /// The key above it.
         parent: String,
         /// Who set that.
-        parent_origin: Origin,
+        parent_origin: Box<Origin>,
     },
     /// No such key.
     #[error("unknown key `{key}` ({origin}){}; known here: {known}",

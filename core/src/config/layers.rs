@@ -173,7 +173,7 @@ impl Layers {
             table = match below {
                 Value::Object(table) => table,
                 _ => {
-                    let parent_origin = self.origins.get(&walked).cloned().unwrap_or(Origin::Default);
+                    let parent_origin = Box::new(self.origins.get(&walked).cloned().unwrap_or(Origin::Default));
                     let (key, origin) = (key.to_owned(), origin.clone());
                     return Err(ConfigError::NotATable { key, origin, parent: walked, parent_origin });
                 }

@@ -34,6 +34,8 @@ pub struct Speed {
     /// Runs a second of processor time, host included.
     pub cpu: f64,
     usage: Usage,
+    /// Of it, what the runs' own processes took, from fork to exit.
+    own: Duration,
     runs: u64,
 }
 
@@ -41,8 +43,9 @@ impl Speed {
     pub fn note(&self) -> String {
         let runs = self.runs.max(1);
         format!(
-            "{:.0} runs per second of processor time (user {} us, system {} us, {} page faults a run, host included)",
+            "{:.0} runs per second of processor time ({} us in the run's own process; user {} us, system {} us, {} page faults a run, host included)",
             self.cpu,
+            self.own.as_micros() as u64 / runs,
             self.usage.user.as_micros() as u64 / runs,
             self.usage.system.as_micros() as u64 / runs,
             self.usage.faults / runs
@@ -78,6 +81,7 @@ fn speed(workers: usize, cores: &[usize], time: Duration, mut code: impl FnMut()
     let one = || {
         let report = receiver.recv().unwrap();
         assert!(matches!(&report.outcome, Outcome::Calls(calls) if calls.len() == 1), "{report:?}");
+        report.cpu
     };
     (0..AHEAD * workers).for_each(|_| submit());
     for _ in 0..WARM * workers {
@@ -85,17 +89,19 @@ fn speed(workers: usize, cores: &[usize], time: Duration, mut code: impl FnMut()
         submit();
     }
     let (start, before) = (Instant::now(), Usage::now());
-    let mut runs = 0;
+    let (mut runs, mut own) = (0, Duration::ZERO);
     while start.elapsed() < time {
-        one();
+        own += one();
         submit();
         runs += 1;
     }
     let (wall, usage) = (start.elapsed(), Usage::now().since(before));
-    (0..AHEAD * workers).for_each(|_| one());
+    for _ in 0..AHEAD * workers {
+        one();
+    }
     sandbox.shutdown();
     processes::pin(&[0, 1]);
-    Speed { wall: runs as f64 / wall.as_secs_f64(), cpu: runs as f64 / usage.cpu().as_secs_f64(), usage, runs }
+    Speed { wall: runs as f64 / wall.as_secs_f64(), cpu: runs as f64 / usage.cpu().as_secs_f64(), usage, own, runs }
 }
 
 /// Keeps replies, and so the runs that wait for them.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use oxc::{
     allocator::Allocator,
+    ast::AstKind,
     codegen::{Codegen, CodegenOptions, CommentOptions},
     parser::Parser,
     semantic::SemanticBuilder,
@@ -51,6 +52,13 @@ pub(super) fn compile(source: &str, brackets: u32) -> Result<String, Outcome> {
     generate(source, None).map_err(|error| error.outcome(source))
 }
 
+/// Compiles a source of ours, for what the first compiling in a process makes ready: tables, and what libraries find out
+/// about the processor, which in a virtual machine takes long.
+pub(super) fn rehearse() {
+    let source = "import { defineWorkflow } from \"@ditto/workflow\";\nenum A { B = 1 }\nexport default defineWorkflow({ async run(ctx: unknown): Promise<string> { return `${A.B}${/x/.test(\"x\")}`; } });\n";
+    compile(source, 64).ok();
+}
+
 /// The author's line (from 1) of a position (line and column from 1) in the JavaScript that `compile` made. Compiles once
 /// more, this time with a source map: only failing runs need one.
 pub(super) fn original_line(source: &str, line: u32, column: u32) -> Option<u32> {
@@ -59,6 +67,29 @@ pub(super) fn original_line(source: &str, line: u32, column: u32) -> Option<u32>
         |map: &dyn Fn(u32, u32) -> Option<u32>| found = map(line.saturating_sub(1), column.saturating_sub(1));
     generate(source, Some(&mut look)).ok()?;
     found.map(|line| line + 1)
+}
+
+/// As the author wrote it, and the line (from 1).
+pub(super) struct RegularExpression {
+    pub(super) pattern: String,
+    pub(super) flags: String,
+    pub(super) line: u32,
+}
+
+/// Those of a source that compiles, in their order. Only failing runs need them.
+pub(super) fn regular_expressions(source: &str) -> Vec<RegularExpression> {
+    let allocator = Allocator::default();
+    let parsed = Parser::new(&allocator, source, SourceType::ts()).parse();
+    let analysed = SemanticBuilder::new().with_build_nodes(true).build(&parsed.program);
+    let literals = analysed.semantic.nodes().iter().filter_map(|node| match node.kind() {
+        AstKind::RegExpLiteral(literal) => Some(RegularExpression {
+            pattern: literal.regex.pattern.text.to_string(),
+            flags: literal.regex.flags.to_string(),
+            line: line_of(source, literal.span.start as usize),
+        }),
+        _ => None,
+    });
+    literals.collect()
 }
 
 type Look<'l> = &'l mut dyn FnMut(&dyn Fn(u32, u32) -> Option<u32>);

@@ -9,6 +9,7 @@ mod compile;
 mod floats;
 mod holes;
 mod imports;
+mod large_pages;
 mod lines;
 mod nesting;
 mod ops;

@@ -179,12 +179,13 @@ impl<'s> Scan<'s> {
         loop {
             let rest = self.rest();
             let first = rest.chars().next()?;
-            if rest.starts_with("//") {
+            if first == '/' && rest.starts_with("//") {
                 self.at += rest.find(['\n', '\r', '\u{2028}', '\u{2029}']).unwrap_or(rest.len());
-            } else if rest.starts_with("/*") {
+            } else if first == '/' && rest.starts_with("/*") {
                 self.at += rest.get(2..).and_then(|text| text.find("*/")).map_or(rest.len(), |end| end + 4);
             } else if first.is_whitespace() {
-                self.at += first.len_utf8();
+                let blank = rest.bytes().position(|byte| !byte.is_ascii_whitespace());
+                self.at += blank.unwrap_or(rest.len()).max(first.len_utf8());
             } else {
                 return Some(self.token(first, rest));
             }
@@ -192,7 +193,14 @@ impl<'s> Scan<'s> {
     }
 
     fn token(&mut self, first: char, rest: &'s str) -> Token<'s> {
-        let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').unwrap_or(rest.len());
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$';
+        let ascii = rest.bytes().position(|byte| !plain(byte)).unwrap_or(rest.len());
+        let word = match rest.as_bytes().get(ascii) {
+            Some(byte) if !byte.is_ascii() => {
+                rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$').unwrap_or(rest.len())
+            }
+            _ => ascii,
+        };
         if word > 0 {
             self.at += word;
             return Token::Word(rest.get(..word).unwrap_or_default());

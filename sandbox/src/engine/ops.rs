@@ -1,7 +1,7 @@
 //! Everything JavaScript can call. An op that ends the run never returns: the outcome leaves at once and the process ends,
 //! so that no JavaScript runs after it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use deno_core::{op2, v8};
 
@@ -22,8 +22,16 @@ pub(super) struct Running {
 
 thread_local! {
     static RUNNING: RefCell<Option<Running>> = const { RefCell::new(None) };
+    /// No run has begun, and a template evaluates the module for all of them.
+    static AHEAD: Cell<bool> = const { Cell::new(false) };
     /// Promises that were rejected and that nobody handles so far.
     static REJECTED: RefCell<Vec<(v8::Global<v8::Promise>, v8::Global<v8::Value>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Makes this thread's places ready, so that no run has to.
+pub(super) fn rehearse() {
+    RUNNING.with_borrow(|_| {});
+    REJECTED.with_borrow(|_| {});
 }
 
 /// Unhandled rejections remembered; one is enough to end the run.
@@ -33,9 +41,37 @@ pub(super) fn begin(running: Running) {
     RUNNING.set(Some(running));
 }
 
-/// Runs `use_it` on the run. Ops are not reachable outside one, but the zygote evaluates the SDK, so there may be none.
+/// Runs `use_it` on the run. There is none while the zygote evaluates the SDK, nor while a template evaluates a module;
+/// a template that needs one ends.
 fn with<T>(use_it: impl FnOnce(&mut Running) -> T) -> Option<T> {
-    RUNNING.with_borrow_mut(|running| running.as_mut().map(use_it))
+    RUNNING.with_borrow_mut(|running| match running {
+        Some(running) => Some(use_it(running)),
+        None => {
+            end_if_ahead();
+            None
+        }
+    })
+}
+
+/// Runs `evaluate` in a template: whatever in it belongs to one run ends the process.
+pub(super) fn ahead<T>(evaluate: impl FnOnce() -> T) -> T {
+    AHEAD.set(true);
+    let result = evaluate();
+    AHEAD.set(false);
+    result
+}
+
+fn end_if_ahead() {
+    if AHEAD.get() {
+        // SAFETY: ends the process at once, so that nothing of the module runs after it. Its host makes a template that
+        // leaves evaluating to the runs.
+        unsafe { libc::_exit(103) }
+    }
+}
+
+/// Whether a promise was rejected that nobody handles so far.
+pub(super) fn has_rejected() -> bool {
+    REJECTED.with_borrow(|rejected| !rejected.is_empty())
 }
 
 /// Ends the run with `outcome`.
@@ -190,6 +226,12 @@ fn op_chain_read(#[string] chain: String, #[string] method: String, #[string] pa
     .unwrap_or(0)
 }
 
+/// What is called here and now gives another result in another run.
+#[op2(fast)]
+fn op_of_the_run() {
+    end_if_ahead();
+}
+
 #[op2(fast)]
 fn op_output_limit() -> u32 {
     with(|running| running.max_output).unwrap_or(0)
@@ -305,6 +347,7 @@ deno_core::extension!(
         op_hex_to_utf8,
         op_log,
         op_chain_read,
+        op_of_the_run,
         op_output_limit,
         op_end,
         op_threw,

@@ -4,7 +4,9 @@ use deno_core::{JsRuntime, RuntimeOptions, v8};
 use thiserror::Error;
 
 use super::{
-    PACKAGES, SOURCES, WORKFLOW_FILE, compile, floats, holes, lines, ops,
+    PACKAGES, SOURCES, WORKFLOW_FILE, compile, floats, holes,
+    large_pages::LargePages,
+    lines, ops,
     stack::{Watched, Watermark},
 };
 use crate::{job::Input, limits::Limits, outcome::Outcome};
@@ -47,6 +49,8 @@ pub(crate) struct Engine {
 pub(crate) struct Compiled {
     source: String,
     module: Result<v8::Global<v8::Module>, Outcome>,
+    /// The promise of its evaluation and its namespace, if that is done already.
+    evaluated: Option<(v8::Global<v8::Promise>, v8::Global<v8::Value>)>,
 }
 
 impl Compiled {
@@ -56,6 +60,10 @@ impl Compiled {
     }
 }
 
+/// The heap, in bytes, in which a template may evaluate a module: the engine's and the SDK's few MiB, and about as much
+/// again. All its runs carry it, and it counts for their limits.
+const AHEAD_BYTES: usize = 10 << 20;
+
 thread_local! {
     static MODULES: std::cell::RefCell<Vec<(&'static str, v8::Global<v8::Module>)>> = const { std::cell::RefCell::new(Vec::new()) };
 }
@@ -64,6 +72,7 @@ impl Engine {
     /// Loads and locks down. `memory_bytes` is the ceiling; a run may lower it.
     pub(crate) fn new(memory_bytes: u64) -> Result<Engine, EngineError> {
         floats::keep();
+        let large_pages = LargePages::begin();
         let bytes = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
         let mut runtime = JsRuntime::new(RuntimeOptions {
             extensions: vec![ops::extension()],
@@ -71,6 +80,9 @@ impl Engine {
             ..Default::default()
         });
         script(&mut runtime, "ditto:boot", "globalThis.__ditto = Deno.core.ops; undefined")?;
+        compile::rehearse();
+        ops::rehearse();
+        lines::rehearse();
         let [native, bytes, abi, viem, workflow, driver, lockdown] = SOURCES;
         let mut functions = None;
         for (name, source) in [native, bytes, abi, viem, workflow, driver] {
@@ -105,6 +117,7 @@ impl Engine {
             holes::postpone_collection(scope);
         }
         engine.about_to_fork();
+        large_pages.collapse();
         Ok(engine)
     }
 
@@ -118,7 +131,39 @@ impl Engine {
     /// it, or in the one that makes the only run, and no run can tell which.
     pub(crate) fn compile(&mut self, source: String, nesting: u32) -> Compiled {
         let module = compile::compile(&source, nesting).and_then(|javascript| self.link(&source, &javascript));
-        Compiled { source, module }
+        let module = module.map_err(|outcome| self.placed(outcome, &source));
+        Compiled { source, module, evaluated: None }
+    }
+
+    /// Evaluates a module ahead of its runs. Says whether no run can tell: a module that looks at anything of its run ends
+    /// the process, and one that does not come to a plain end leaves it of no further use.
+    ///
+    /// Microtasks that it leaves are left to the runs. So the one thing that changes places is that `ctx` is made after
+    /// evaluating rather than before; neither sees anything of the other.
+    pub(crate) fn evaluate_ahead(&mut self, compiled: &mut Compiled) -> bool {
+        let Ok(module) = &compiled.module else { return true };
+        self.limit_heap(AHEAD_BYTES);
+        self.stack.clear();
+        let evaluated = {
+            deno_core::scope!(scope, self.runtime);
+            v8::tc_scope!(let scope, scope);
+            let module = v8::Local::new(scope, module);
+            let promise = ops::ahead(|| module.evaluate(scope));
+            let promise = promise.filter(|_| !scope.is_execution_terminating());
+            let promise = promise.and_then(|promise| v8::Local::<v8::Promise>::try_from(promise).ok());
+            let fulfilled = promise.filter(|promise| promise.state() == v8::PromiseState::Fulfilled);
+            fulfilled.map(|promise| {
+                let namespace = module.get_module_namespace();
+                (v8::Global::new(scope, promise), v8::Global::new(scope, namespace))
+            })
+        };
+        compiled.evaluated = evaluated;
+        compiled.evaluated.is_some() && !ops::has_rejected() && !self.stack.reached()
+    }
+
+    fn limit_heap(&mut self, bytes: usize) {
+        // With no callback registered this only sets the limit, which nothing else in the interface does.
+        self.runtime.v8_isolate().remove_near_heap_limit_callback(no_callback, bytes);
     }
 
     fn link(&mut self, source: &str, javascript: &str) -> Result<v8::Global<v8::Module>, Outcome> {
@@ -142,16 +187,21 @@ impl Engine {
         Err(ops::threw(source, message, place))
     }
 
+    /// The engine does not say where a regular expression is that it alone refuses: it is the first that it refuses again.
+    fn placed(&mut self, outcome: Outcome, source: &str) -> Outcome {
+        let Outcome::Threw { message, line: None } = outcome else { return outcome };
+        deno_core::scope!(scope, self.runtime);
+        let mut expressions = compile::regular_expressions(source).into_iter();
+        let line = expressions.find(|expression| refuses(scope, expression) == Some(true));
+        Outcome::Threw { message, line: line.map(|expression| expression.line) }
+    }
+
     /// Makes one run. Never returns: an outcome ends the process.
     pub(crate) fn run(mut self, compiled: Compiled, input: &Input, limits: &Limits, mut port: Box<dyn Port>) -> ! {
-        let Compiled { source, module } = compiled;
+        let Compiled { source, module, evaluated } = compiled;
         let module = match module {
             Ok(module) => module,
             Err(outcome) => port.end(outcome),
-        };
-        let text = match serde_json::to_string(input) {
-            Ok(text) => text,
-            Err(error) => port.end(Outcome::BadOutput { message: format!("the input cannot be written: {error}") }),
         };
         self.stack.clear();
         ops::begin(ops::Running {
@@ -164,11 +214,8 @@ impl Engine {
             reads: 0,
             log_lines: 0,
         });
-        // With no callback registered this only sets the limit, which nothing else in the interface does.
-        self.runtime
-            .v8_isolate()
-            .remove_near_heap_limit_callback(no_callback, usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));
-        self.evaluate(&module, &text);
+        self.limit_heap(usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX));
+        self.evaluate(&module, evaluated, input);
         // Whatever brought us here, the engine gave up: it terminates execution for one reason only.
         ops::end(if self.runtime.v8_isolate().is_execution_terminating() {
             Outcome::OutOfMemory
@@ -182,20 +229,27 @@ impl Engine {
     }
 
     /// Returns when nothing is left to do; a run that came to its end has ended the process by then.
-    fn evaluate(&mut self, module: &v8::Global<v8::Module>, input: &str) -> Option<()> {
+    fn evaluate(
+        &mut self,
+        module: &v8::Global<v8::Module>,
+        evaluated: Option<(v8::Global<v8::Promise>, v8::Global<v8::Value>)>,
+        input: &Input,
+    ) -> Option<()> {
         let (prepare, drive, answer) = (self.prepare.clone(), self.drive.clone(), self.answer.clone());
         deno_core::scope!(scope, self.runtime);
         v8::tc_scope!(let scope, scope);
         let undefined: v8::Local<v8::Value> = v8::undefined(scope).into();
-        let input: v8::Local<v8::Value> = v8::String::new(scope, input)?.into();
+        let operands = operands(scope, input)?;
         let prepare = v8::Local::new(scope, prepare);
-        if prepare.call(scope, undefined, &[input]).is_none() {
+        if prepare.call(scope, undefined, &operands).is_none() {
             let message = caught(scope).unwrap_or_default();
             ops::end_threw(format!("ctx cannot be made of the input: {message}"), None);
         }
         let module = v8::Local::new(scope, module);
-        let evaluated = module.evaluate(scope)?;
-        let namespace = module.get_module_namespace();
+        let (evaluated, namespace) = match evaluated {
+            Some((evaluated, namespace)) => (v8::Local::new(scope, evaluated).into(), v8::Local::new(scope, namespace)),
+            None => (module.evaluate(scope)?, module.get_module_namespace()),
+        };
         let drive = v8::Local::new(scope, drive);
         drive.call(scope, undefined, &[evaluated, namespace])?;
         let answer = v8::Local::new(scope, answer);
@@ -215,6 +269,33 @@ impl Engine {
         ops::end_if_rejected(scope);
         Some(())
     }
+}
+
+fn refuses(scope: &mut v8::PinScope<'_, '_>, expression: &compile::RegularExpression) -> Option<bool> {
+    v8::tc_scope!(let scope, scope);
+    let global = scope.get_current_context().global(scope);
+    let name = v8::String::new(scope, "RegExp")?;
+    let constructor: v8::Local<v8::Function> = global.get(scope, name.into())?.try_into().ok()?;
+    let pattern = v8::String::new(scope, &expression.pattern)?.into();
+    let flags = v8::String::new(scope, &expression.flags)?.into();
+    Some(constructor.new_instance(scope, &[pattern, flags]).is_none())
+}
+
+/// What the driver's `prepare` takes.
+fn operands<'s>(scope: &mut v8::PinScope<'s, '_>, input: &Input) -> Option<[v8::Local<'s, v8::Value>; 15]> {
+    let chains = input.chains.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+    let text = |text: &str| Some(v8::Local::<v8::Value>::from(v8::String::new(scope, text)?));
+    let [workflow, occurrence, account] = [text(&input.workflow)?, text(&input.occurrence)?, text(&input.account)?];
+    let [slot, chains, args] = [text(&input.slot.to_string())?, text(&chains)?, text(&input.args_json)?];
+    // Exact for the next 285,000 years.
+    let timestamp = v8::Number::new(scope, input.timestamp_ms as f64).into();
+    let (words, _) = input.seed.as_chunks::<4>();
+    let word = |at: usize| -> Option<v8::Local<'s, v8::Value>> {
+        Some(v8::Integer::new(scope, i32::from_le_bytes(*words.get(at)?)).into())
+    };
+    let [w0, w1, w2, w3] = [word(0)?, word(1)?, word(2)?, word(3)?];
+    let [w4, w5, w6, w7] = [word(4)?, word(5)?, word(6)?, word(7)?];
+    Some([workflow, occurrence, account, slot, timestamp, chains, args, w0, w1, w2, w3, w4, w5, w6, w7])
 }
 
 unsafe extern "C" fn no_callback(_: *mut std::ffi::c_void, limit: usize, _: usize) -> usize {

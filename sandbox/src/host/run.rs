@@ -23,7 +23,7 @@ use crate::{
     frame::Decoder,
     job::{Job, ReadAnswer, ReadReply, ReadRequest, Reads},
     limits::Limits,
-    message::{self, FromChild, JobHead},
+    message::{self, FromChild},
     outcome::{Outcome, Report},
 };
 
@@ -111,9 +111,8 @@ impl Run {
         patience: Duration,
     ) -> Run {
         let mut out = Vec::new();
-        let head = JobHead { input: queued.job.input.clone(), limits: limits.clone() };
         let code: &[u8] = if origin == Origin::Zygote { &queued.job.code } else { &[] };
-        message::write_job(&mut out, &head, code);
+        message::write_job(&mut out, &queued.job.input, &limits, code);
         Run {
             decoder: Decoder::new(message::frame_bound(&limits)),
             queued,
@@ -302,7 +301,7 @@ impl Run {
         }
     }
 
-    /// Takes an answer. The child gets answers in the order of its requests, whatever the order in which they came.
+    /// Takes an answer, for the next `write`. The child gets answers in the order of its requests, whatever the order in which they came.
     pub(crate) fn answer(&mut self, index: usize, answer: ReadAnswer) {
         if self.ended.is_some() {
             return;
@@ -324,7 +323,6 @@ impl Run {
             message::write_answer(&mut self.out, kind, body);
             self.answered += 1;
         }
-        self.write();
     }
 
     /// The run is over and its child gone.

@@ -21,6 +21,8 @@ use crate::{
 pub(crate) struct Template {
     pub(crate) code: Arc<[u8]>,
     pub(crate) nesting: u32,
+    /// It evaluates the module, too, and ends when that is not the same for all runs.
+    pub(crate) evaluates: bool,
     socket: OwnedFd,
     /// The code on its way, and how much of it is sent.
     out: Vec<u8>,
@@ -45,12 +47,13 @@ pub(crate) struct Template {
 pub(crate) struct Fault(pub(crate) &'static str);
 
 impl Template {
-    pub(crate) fn new(code: Arc<[u8]>, nesting: u32, socket: OwnedFd, patience: Duration) -> Template {
+    pub(crate) fn new(code: Arc<[u8]>, nesting: u32, evaluates: bool, socket: OwnedFd, patience: Duration) -> Template {
         let mut out = Vec::new();
-        template::write_code(&mut out, &code, nesting);
+        template::write_code(&mut out, &code, nesting, evaluates);
         Template {
             code,
             nesting,
+            evaluates,
             socket,
             out,
             sent: 0,

@@ -17,10 +17,19 @@ type Key = (Arc<[u8]>, u32);
 pub(crate) enum Place {
     /// There is a template, with this token, and it can fork.
     Ready(u64),
-    /// This code came a second time: it is worth one.
-    Wanted,
+    /// This code came a second time: it is worth one, which evaluates the module unless that failed before.
+    Wanted { evaluates: bool },
     /// Compile it in the run.
     None,
+}
+
+/// What is lost with a template.
+pub(crate) enum Lost {
+    /// There was none.
+    Nothing,
+    /// This code's template has to do without evaluating it.
+    Evaluation(Arc<[u8]>, u32),
+    Template,
 }
 
 pub(crate) struct Templates {
@@ -32,6 +41,8 @@ pub(crate) struct Templates {
     by_address: HashMap<(usize, usize, u32), u64>,
     hasher: RandomState,
     seen: Recent,
+    /// Code that looks at its run when it is evaluated: its templates leave that to the runs.
+    unevaluated: Recent,
     refused: Recent,
     clock: u64,
 }
@@ -68,6 +79,7 @@ impl Templates {
             by_address: HashMap::new(),
             hasher: RandomState::new(),
             seen: Recent::default(),
+            unevaluated: Recent::default(),
             refused: Recent::default(),
             clock: 0,
         }
@@ -88,7 +100,10 @@ impl Templates {
             return if template.compiled() { Place::Ready(token) } else { Place::None };
         }
         let hash = self.hasher.hash_one((code, nesting));
-        if self.seen.insert(hash) && !self.refused.known.contains(&hash) { Place::Wanted } else { Place::None }
+        if !self.seen.insert(hash) || self.refused.known.contains(&hash) {
+            return Place::None;
+        }
+        Place::Wanted { evaluates: !self.unevaluated.known.contains(&hash) }
     }
 
     pub(crate) fn insert(&mut self, token: u64, mut template: Template) {
@@ -127,11 +142,17 @@ impl Templates {
         Some(template)
     }
 
-    /// This one failed: its code gets no template for a long time. Says whether there was one.
-    pub(crate) fn refuse(&mut self, token: u64) -> bool {
-        let Some(template) = self.remove(token) else { return false };
-        self.refused.insert(self.hasher.hash_one((&template.code, template.nesting)));
-        true
+    /// This one failed. Before it was ready, that may be the evaluating, and the next one of its code leaves it to the
+    /// runs; otherwise its code gets no template for a long time.
+    pub(crate) fn lose(&mut self, token: u64) -> Lost {
+        let Some(template) = self.remove(token) else { return Lost::Nothing };
+        let hash = self.hasher.hash_one((&template.code, template.nesting));
+        if template.evaluates && !template.compiled() {
+            self.unevaluated.insert(hash);
+            return Lost::Evaluation(template.code.clone(), template.nesting);
+        }
+        self.refused.insert(hash);
+        Lost::Template
     }
 
     /// Drops all of them, for their zygote is gone. What was seen stays seen.
@@ -157,21 +178,21 @@ mod tests {
 
     fn insert(templates: &mut Templates, token: u64, text: &str) {
         let (ours, _) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
-        templates.insert(token, Template::new(code(text), 256, ours, Duration::from_secs(1)));
+        templates.insert(token, Template::new(code(text), 256, false, ours, Duration::from_secs(1)));
     }
 
     #[test]
     fn the_second_run_makes_a_template_and_a_failed_one_is_not_made_again() {
         let mut templates = Templates::new(64 << 20);
         assert!(matches!(templates.place(&code("a"), 256), Place::None));
-        assert!(matches!(templates.place(&code("a"), 256), Place::Wanted));
+        assert!(matches!(templates.place(&code("a"), 256), Place::Wanted { evaluates: true }));
         // Another limit is another template: what nests too deep is decided when it compiles.
         assert!(matches!(templates.place(&code("a"), 16), Place::None));
         insert(&mut templates, 1, "a");
         // It compiles: until it has, runs compile for themselves.
         assert!(matches!(templates.place(&code("a"), 256), Place::None));
-        assert!(templates.refuse(1));
-        assert!(!templates.refuse(1));
+        assert!(matches!(templates.lose(1), Lost::Template));
+        assert!(matches!(templates.lose(1), Lost::Nothing));
         assert!(matches!(templates.place(&code("a"), 256), Place::None));
         assert_eq!(templates.by_token.len(), 0);
     }

@@ -62,8 +62,14 @@ impl Bell {
     }
 
     pub(crate) fn deliver(&self, delivery: Delivery) {
-        self.lock().push_back(delivery);
-        self.ring();
+        let mut deliveries = self.lock();
+        let first = deliveries.is_empty();
+        deliveries.push_back(delivery);
+        drop(deliveries);
+        // Whoever takes one takes all, and has heard of the first.
+        if first {
+            self.ring();
+        }
     }
 
     pub(crate) fn take_delivery(&self) -> Option<Delivery> {

@@ -19,7 +19,7 @@ use super::{
     meter::Meter,
     run::{self, Origin, Queued, Run},
     template::{Fault, Template},
-    templates::{Place, Templates},
+    templates::{Lost, Place, Templates},
     wake::Bell,
 };
 use crate::{
@@ -99,11 +99,7 @@ impl Worker {
     /// Runs until told to stop and until everything accepted has been reported.
     pub(crate) fn work(mut self) {
         loop {
-            while let Some(delivery) = self.bell.take_delivery() {
-                if let Some(run) = self.runs.get_mut(&delivery.token) {
-                    run.answer(delivery.index, delivery.answer);
-                }
-            }
+            self.deliver();
             self.tend_zygote();
             self.take_back_forsaken();
             self.enforce_deadlines();
@@ -114,6 +110,23 @@ impl Worker {
             }
             self.measure();
             self.wait();
+        }
+    }
+
+    /// Hands answers to their runs. Those that are here together go together.
+    fn deliver(&mut self) {
+        let mut answered = Vec::new();
+        while let Some(delivery) = self.bell.take_delivery() {
+            let Some(run) = self.runs.get_mut(&delivery.token) else { continue };
+            run.answer(delivery.index, delivery.answer);
+            if answered.last() != Some(&delivery.token) {
+                answered.push(delivery.token);
+            }
+        }
+        for token in answered {
+            if let Some(run) = self.runs.get_mut(&token) {
+                run.write();
+            }
         }
     }
 
@@ -160,8 +173,8 @@ impl Worker {
         let origin = match self.templates.place(&queued.job.code, limits.code_nesting) {
             Place::Ready(template) if greeting::ask_for_names(&ours).is_ok() => Origin::Template { template, zygote },
             Place::Ready(_) | Place::None => Origin::Zygote,
-            Place::Wanted => {
-                self.make_template(queued.job.code.clone(), limits.code_nesting);
+            Place::Wanted { evaluates } => {
+                self.make_template(queued.job.code.clone(), limits.code_nesting, evaluates);
                 Origin::Zygote
             }
         };
@@ -207,7 +220,7 @@ impl Worker {
     }
 
     /// Has the zygote fork a template. Until that has compiled the code, its runs do so themselves.
-    fn make_template(&mut self, code: Arc<[u8]>, nesting: u32) {
+    fn make_template(&mut self, code: Arc<[u8]>, nesting: u32, evaluates: bool) {
         let pair = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
         let Ok((ours, theirs)) = pair else { return };
         if rustix::io::ioctl_fionbio(&ours, true).is_err() {
@@ -216,18 +229,23 @@ impl Worker {
         let token = self.new_token();
         let Zygote::Ready(link) = &self.zygote else { return };
         if link.fork(Order::Template { token }, theirs.as_fd()).is_ok() {
-            self.templates.insert(token, Template::new(code, nesting, ours, self.patience()));
+            self.templates.insert(token, Template::new(code, nesting, evaluates, ours, self.patience()));
         }
     }
 
-    /// Ends a template; its code gets no other. Runs that it did not fork yet come back by themselves.
+    /// Ends a template; its code gets no other, but for one that leaves evaluating to the runs when this one had still to
+    /// evaluate. Runs that it did not fork yet come back by themselves.
     fn lose_template(&mut self, token: u64, fault: &Fault) {
-        if self.templates.refuse(token) {
-            self.meter.lost_template();
-            tracing::warn!(
-                fault = fault.0,
-                "a template of the sandbox is given up; its workflow is compiled in every run"
-            );
+        match self.templates.lose(token) {
+            Lost::Nothing => {}
+            Lost::Evaluation(code, nesting) => self.make_template(code, nesting, false),
+            Lost::Template => {
+                self.meter.lost_template();
+                tracing::warn!(
+                    fault = fault.0,
+                    "a template of the sandbox is given up; its workflow is compiled in every run"
+                );
+            }
         }
     }
 

@@ -15,9 +15,16 @@ const pending = new Map();
 
 // --- Time and chance, fixed by the input --------------------------------------------------------------------------------
 
+/** Set when the run begins. Before, a template may be evaluating the module for all its runs: what belongs to one run ends that. */
+let begun = false;
+function ofTheRun() {
+  if (!begun) raw.op_of_the_run();
+}
+
 let now = 0;
 const RealDate = Date;
 function FixedDate(...operands) {
+  if (new.target === undefined || operands.length === 0) ofTheRun();
   if (new.target === undefined) return new RealDate(now).toString();
   return construct(RealDate, operands.length === 0 ? [now] : operands, new.target);
 }
@@ -27,12 +34,13 @@ defineProperty(RealDate.prototype, "constructor", { value: FixedDate, writable: 
 defineProperty(FixedDate, "name", { value: "Date", configurable: true });
 defineProperty(FixedDate, "length", { value: 7, configurable: true });
 for (const name of ["UTC", "parse"]) defineProperty(FixedDate, name, getOwnPropertyDescriptor(RealDate, name));
-defineProperty(FixedDate, "now", { value: { now: () => now }.now, writable: true, configurable: true });
+defineProperty(FixedDate, "now", { value: { now: () => (ofTheRun(), now) }.now, writable: true, configurable: true });
 globalThis.Date = FixedDate;
 
 // xoshiro128**, on 32-bit integers only, so that it gives the same bits everywhere.
 let [s0, s1, s2, s3] = [1, 2, 3, 4];
 function next32() {
+  ofTheRun();
   const t5 = imul(s1, 5);
   const result = imul((t5 << 7) | (t5 >>> 25), 9) >>> 0;
   const t = s1 << 9;
@@ -234,22 +242,26 @@ function logFilter(filter) {
 
 // --- The run --------------------------------------------------------------------------------------------------------------
 
-/** Fixes time and chance and makes `ctx`, before the workflow's module is evaluated. */
-export function prepare(text) {
-  const input = parse(text);
-  now = input.timestamp_ms;
-  const words = [0, 0, 0, 0, 0, 0, 0, 0];
-  for (let i = 0; i < 32; i++) words[i >> 2] |= input.seed[i] << (8 * (i & 3));
-  [s0, s1, s2, s3] = [0, 1, 2, 3].map((k) => mix(words[k] ^ mix(words[k + 4] + k)));
+/**
+ * Fixes time and chance and makes `ctx`, before anything of the workflow that depends on them. Operand by
+ * operand, `w0` to `w7` being the seed in 32-bit words: to parse one object would cost every run more.
+ */
+export function prepare(workflow, occurrence, account, slot, timestamp, chains, args, w0, w1, w2, w3, w4, w5, w6, w7) {
+  begun = true;
+  now = timestamp;
+  s0 = mix(w0 ^ mix(w4));
+  s1 = mix(w1 ^ mix(w5 + 1));
+  s2 = mix(w2 ^ mix(w6 + 2));
+  s3 = mix(w3 ^ mix(w7 + 3));
   if ((s0 | s1 | s2 | s3) === 0) s0 = 1;
-  const supported = new Set(input.chains.map(String));
+  const supported = new Set(chains === "" ? [] : chains.split(","));
   ctx = freeze({
-    workflow: input.workflow,
-    occurrence: BigInt(input.occurrence),
-    account: input.account,
-    slot: BigInt(input.slot),
-    timestamp: input.timestamp_ms,
-    args: deepFreeze(parse(input.args_json)),
+    workflow,
+    occurrence: BigInt(occurrence),
+    account,
+    slot: BigInt(slot),
+    timestamp,
+    args: deepFreeze(parse(args)),
     log,
     chain: (id) => chainOf(id, supported),
   });
