@@ -164,7 +164,7 @@ def operator():
              f'{lately("ditto_store_changes_total", O + ",outcome=" + chr(34) + "failed" + chr(34))} + {lately("ditto_operator_journal_failures_total", O)}',
              steps=NEVER),
         row("Slots"),
-        graph("Slots, by what became of them", "Planned, or why not.", rates("ditto_stage_items_total", plan, "outcome"), "ops"),
+        graph("Slots, by what became of them", "Planned, or why not.", rates("ditto_stage_items_total", plan, "outcome") + [(rate("ditto_operator_idle_slots_total", O), "of these idle: no rank, no vote that counts")], "ops"),
         graph("From a slot's start to its planning", "What the clock and the machine's load make of it.", quantiles("ditto_operator_slot_lag_seconds", O), "s"),
         graph("Due", "Occurrences due, carried over from earlier slots, and those of which no node told whether they are due.", [
             (rate("ditto_operator_due_total", O), "due"),

@@ -23,6 +23,8 @@ pub struct SlotCounts {
     pub slot: Slot,
     /// This operator's rank among the slot's performers.
     pub rank: Option<usize>,
+    /// Whether this operator's votes count in the slot.
+    pub attests: bool,
     /// Occurrences due, the carried-over ones counted.
     pub due: u64,
     /// Runs ended.

@@ -31,6 +31,10 @@ pub fn describe() {
         "What the standby in this operator did not hear because too much came at once."
     );
     describe_counter!("ditto_operator_equivocations_total", "Second proposals of one performer for one slot.");
+    describe_counter!(
+        "ditto_operator_idle_slots_total",
+        "Slots in which this operator had neither a rank among the performers nor a vote that counts, and ran nothing."
+    );
     describe_counter!("ditto_operator_due_total", "Occurrences that were due, carried-over ones counted again.");
     describe_counter!(
         "ditto_operator_carried_over_total",
@@ -108,6 +112,7 @@ fn zero() {
         "ditto_operator_votes_resent_total",
         "ditto_operator_equivocations_total",
         "ditto_operator_due_total",
+        "ditto_operator_idle_slots_total",
         "ditto_operator_carried_over_total",
         "ditto_operator_triggers_unknown_total",
         "ditto_operator_slots_missed_total",

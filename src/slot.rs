@@ -6,6 +6,7 @@ use std::sync::Arc;
 use alloy::primitives::{B256, keccak256};
 use ditto_core::chain::{Batcher, Head};
 use ditto_core::clock::Slot;
+use ditto_core::committee::Standing;
 use ditto_core::evidence::Observation;
 use ditto_core::operators::OperatorSet;
 use ditto_core::proposal::Pin;
@@ -37,6 +38,8 @@ pub struct SlotContext {
     pub own_rank: Option<usize>,
     /// This operator's index in the set, if it is a member.
     pub own_index: Option<usize>,
+    /// Whether its votes count in this slot, and why not.
+    pub own_standing: Standing,
     /// What the slot's runs read.
     pub reads: Arc<SlotReads>,
     /// The end of the slot: nothing is simulated after it.

@@ -125,14 +125,14 @@ fn alternate<const K: usize>(mut runs: [&mut dyn FnMut() -> Duration; K]) -> [Du
 /// Our way: every vote through screening and verification, as the stages do it, until the certificate is there.
 fn certify(bench: &mut Bench, attesters: &Attesters, wire: &[Vec<u8>]) -> (Duration, Verified) {
     let peers: Vec<PeerId> = wire.iter().map(|_| PeerId::random()).collect();
-    let sets = bench.verify.governance.sets().get();
+    let governance = bench.verify.governance.clone();
     let now_ms = bench.verify.clock.now_ms();
     let start = Worked::now();
     let mut certificate = None;
     for ((index, bytes), peer) in wire.iter().enumerate().zip(peers) {
         let vote = Vote::decode(bytes).expect("a vote");
         let came = Came::Directly(attesters.set.members[index].controller);
-        let ballot = bench.screening.screen(vote, came, peer, &sets, now_ms).expect("a vote that is wanted");
+        let ballot = bench.screening.screen(vote, came, peer, &governance, now_ms).expect("a vote that is wanted");
         if let (_, Some(Made::Certificate(made))) = bench.verify.process(Job::Ballot(Box::new(ballot))) {
             certificate = Some(made);
         }

@@ -67,17 +67,15 @@ impl Handler for Aggregate {
 
     async fn handle(&self, verified: Verified, _deadline: Deadline) -> Outcome {
         let Verified { batch, part, verdicts, signers, signature } = verified;
-        let accepted = self.governance.sets().get();
-        let (Some(set), Some(rule)) = (accepted.set(batch.set_id()), self.governance.rule()) else {
+        let Some((_, electorate)) = self.governance.electorate(batch.set_id(), batch.slot()) else {
             return "insufficient";
         };
-        let power =
-            signers.iter().filter_map(|i| set.members.get(*i)).fold(0u128, |sum, m| sum.saturating_add(m.power));
-        if !rule.decides(set, &verdicts, power) {
-            tracing::warn!(batch = %batch.id, power, total = set.total_power, "the power behind a batch is gone since it was checked");
+        let (signed, total) = (electorate.weight_of(&signers), electorate.total());
+        if !electorate.decides(&verdicts, signed) {
+            tracing::warn!(batch = %batch.id, signed, total, "the power behind a batch is gone since it was checked");
             return "insufficient";
         }
-        let certified = Certified { batch, part, verdicts, signers, members: set.members.len(), signature };
+        let certified = Certified { batch, part, verdicts, signers, members: electorate.members(), signature };
         let moved = match self.ledger.certify(&certified).await {
             Ok(moved) => moved,
             Err(error) => {
@@ -93,8 +91,8 @@ impl Handler for Aggregate {
         self.report.certified(&certified, &moved, now_ms);
         let approved = certified.verdicts.0.iter().filter(|verdict| **verdict == Verdict::Approve).count();
         tracing::info!(
-            batch = %certified.id(), slot = certified.batch.slot(), signers = certified.signers.len(), power,
-            total = set.total_power, approved, tasks = certified.verdicts.0.len(), "batch certified"
+            batch = %certified.id(), slot = certified.batch.slot(), signers = certified.signers.len(), signed, total,
+            by_seats = electorate.seats().is_some(), approved, tasks = certified.verdicts.0.len(), "batch certified"
         );
         // Entries are put in whole, so a panic elsewhere leaves nothing half-done.
         let has_its_own = self.claims.lock().unwrap_or_else(PoisonError::into_inner).claim(&certified, now_ms);

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use ditto_core::operators::OperatorSet;
+use ditto_core::committee::Electorate;
 
 /// Gas of OBLS.verify by who signs, measured over 96 members (`contracts/test/Gas.t.sol`, which holds these to be true).
 const PER_SIGNER: u64 = 1_450;
@@ -25,27 +25,25 @@ fn gas(signers: usize, members: usize) -> u64 {
     }
 }
 
-/// The members to submit, ascending; `None` when all that are available do not suffice.
+/// The members to submit, ascending; `None` when all that are available do not suffice. Who has no seat, or no power, is
+/// never among them: the contract refuses its signature.
 #[must_use]
 pub fn cheapest(
-    set: &OperatorSet,
+    electorate: &Electorate,
     available: &BTreeSet<usize>,
     suffices: impl Fn(u128) -> bool,
     margin: usize,
 ) -> Option<Vec<usize>> {
-    let mut heaviest: Vec<(usize, u128)> = available
-        .iter()
-        .filter_map(|&index| set.members.get(index).map(|member| (index, member.power)))
-        .filter(|(_, power)| *power > 0)
-        .collect();
+    let mut heaviest: Vec<(usize, u128)> =
+        available.iter().map(|&index| (index, electorate.weight(index))).filter(|(_, weight)| *weight > 0).collect();
     heaviest.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    let mut power = 0u128;
+    let mut signed = 0u128;
     let enough = heaviest.iter().position(|(_, more)| {
-        power = power.saturating_add(*more);
-        suffices(power)
+        signed = signed.saturating_add(*more);
+        suffices(signed)
     })? + 1;
     let few = enough.saturating_add(margin).min(heaviest.len());
-    let members = set.members.len();
+    let members = electorate.members();
     let chosen = if gas(heaviest.len(), members) <= gas(few, members) { heaviest.len() } else { few };
     let mut signers: Vec<usize> = heaviest.iter().take(chosen).map(|(index, _)| *index).collect();
     signers.sort_unstable();
@@ -55,34 +53,52 @@ pub fn cheapest(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::operator_set;
-    use ditto_core::quorum::QuorumRule;
+    use crate::testing::{electorate, operator_set};
+    use ditto_core::quorum::TaskRule;
 
     #[test]
     fn all_when_that_is_cheap_and_few_with_margin_when_not() {
-        let rule = QuorumRule::default();
-        let set = operator_set(&[1; 12]);
-        let approves = |signed| rule.approves(signed, 12);
+        let everybody = electorate(&operator_set(&[1; 12]));
+        let approves = |signed| everybody.suffices(true, signed);
         let all: BTreeSet<usize> = (0..12).collect();
-        assert_eq!(cheapest(&set, &all, approves, 1).map(|s| s.len()), Some(12), "nothing to subtract");
+        assert_eq!(cheapest(&everybody, &all, approves, 1).map(|s| s.len()), Some(12), "nothing to subtract");
         let eight: BTreeSet<usize> = (0..8).collect();
-        assert_eq!(cheapest(&set, &eight, approves, 1), None, "exactly two thirds");
+        assert_eq!(cheapest(&everybody, &eight, approves, 1), None, "exactly two thirds");
         // One third rejects: four signers and the margin are cheaper than six.
-        let rejects = |signed| rule.rejects(signed, 12);
+        let rejects = |signed| everybody.suffices(false, signed);
         let six: BTreeSet<usize> = (3..9).collect();
-        assert_eq!(cheapest(&set, &six, rejects, 1), Some(vec![3, 4, 5, 6, 7]));
+        assert_eq!(cheapest(&everybody, &six, rejects, 1), Some(vec![3, 4, 5, 6, 7]));
     }
 
     #[test]
     fn power_decides_and_who_has_none_never_signs() {
-        let set = operator_set(&[0, 10, 1, 1]);
         let available: BTreeSet<usize> = (0..4).collect();
-        let approves = |signed| QuorumRule::default().approves(signed, 12);
-        let chosen = cheapest(&set, &available, approves, 0);
+        let heavy = electorate(&operator_set(&[0, 10, 1, 1]));
+        let chosen = cheapest(&heavy, &available, |signed| heavy.suffices(true, signed), 0);
         assert_eq!(chosen, Some(vec![1]), "one of four signs for less than a missing one costs");
         let most: BTreeSet<usize> = (1..4).collect();
-        let set = operator_set(&[3, 4, 4, 4]);
-        let approves = |signed| QuorumRule::default().approves(signed, 15);
-        assert_eq!(cheapest(&set, &most, approves, 0), Some(vec![1, 2, 3]), "all that are there");
+        let even = electorate(&operator_set(&[3, 4, 4, 4]));
+        let chosen = cheapest(&even, &most, |signed| even.suffices(true, signed), 0);
+        assert_eq!(chosen, Some(vec![1, 2, 3]), "all that are there");
+    }
+
+    #[test]
+    fn by_seats_the_heaviest_go_first_and_nobody_without_one() {
+        // Five seats among eight: the first member has at least three of them.
+        let set = operator_set(&[100, 10, 10, 10, 10, 10, 10, 10]);
+        let rule = TaskRule { max_attesters: 5, ..TaskRule::default() };
+        for slot in 0..50 {
+            let seated = Electorate::new(&set, &rule, slot);
+            let all: BTreeSet<usize> = (0..8).collect();
+            let approves = |signed| seated.suffices(true, signed);
+            let chosen = cheapest(&seated, &all, approves, 0).unwrap_or_default();
+            assert_eq!(chosen[0], 0);
+            assert!(chosen.iter().all(|member| seated.weight(*member) > 0));
+            assert!(3 * seated.weight_of(&chosen) > 10, "more than two thirds of five seats");
+            let without_last: Vec<usize> = chosen[..chosen.len() - 1].to_vec();
+            assert!(!approves(seated.weight_of(&without_last)), "and not one more than it takes");
+            let unseated: BTreeSet<usize> = all.into_iter().filter(|member| seated.weight(*member) == 0).collect();
+            assert_eq!(cheapest(&seated, &unseated, approves, 0), None);
+        }
     }
 }

@@ -3,64 +3,43 @@
 //! [`Governance`] is the last look; [`follow`] looks again with every head. A chain that cannot be read leaves the last
 //! look standing, and the reason in the readiness checks.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use ditto_core::admission::AcceptedSets;
 use ditto_core::chain::bindings::attestation_center::AttestationCenter;
 use ditto_core::chain::bindings::obls::OBLS;
-use ditto_core::chain::{ContractsConfig, Head, Heads, Request, Rpc, RpcError, SetError, SetReader};
+use ditto_core::chain::{ContractsConfig, Head, Heads, Request, Rpc, RpcError, SetError, SetReader, task_rule};
+use ditto_core::clock::Slot;
+use ditto_core::committee::Electorate;
 use ditto_core::operators::OperatorSet;
 use ditto_core::p2p::Network;
-use ditto_core::quorum::QuorumRule;
+use ditto_core::quorum::TaskRule;
 use ditto_core::telemetry::Check;
-use ditto_core::verdict::VerdictVector;
 use tokio_util::sync::CancellationToken;
 
 /// Pause after a failed look.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// A task definition's rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// The fractions.
-    pub quorum: QuorumRule,
-    /// Power that must have signed whatever the fractions say.
-    pub minimum_power: u128,
-}
-
-impl Rule {
-    /// Whether `signed` of the set's power decides these verdicts: by the approval fraction when anything is approved,
-    /// else by the rejection fraction.
-    #[must_use]
-    pub fn decides(&self, set: &OperatorSet, verdicts: &VerdictVector, signed: u128) -> bool {
-        self.suffices(set, verdicts.approves_any(), signed)
-    }
-
-    /// The same, for verdicts of which it is known whether they approve anything.
-    #[must_use]
-    pub fn suffices(&self, set: &OperatorSet, approves: bool, signed: u128) -> bool {
-        let reached = if approves {
-            self.quorum.approves(signed, set.total_power)
-        } else {
-            self.quorum.rejects(signed, set.total_power)
-        };
-        reached && signed != 0 && signed >= self.minimum_power
-    }
-}
+/// Electorates kept: those of the open slots, under both accepted sets, and some more.
+const ELECTORATES: usize = 64;
 
 /// The last look at sets and rule. Cheap to clone; clones show the same.
 #[derive(Clone, Debug, Default)]
 pub struct Governance {
     sets: AcceptedSets,
-    rule: Arc<RwLock<Option<Rule>>>,
+    rule: Arc<RwLock<Option<TaskRule>>>,
+    electorates: Arc<Mutex<Electorates>>,
 }
+
+/// By slot and set: the set that it was made of, and who counts. Asked for with every vote, and drawn once.
+type Electorates = BTreeMap<(Slot, u32), (Arc<OperatorSet>, Arc<Electorate>)>;
 
 impl Governance {
     /// Nothing known yet: nothing is accepted.
     #[must_use]
     pub fn new(sets: AcceptedSets) -> Self {
-        Self { sets, rule: Arc::default() }
+        Self { sets, rule: Arc::default(), electorates: Arc::default() }
     }
 
     /// The accepted sets.
@@ -71,12 +50,38 @@ impl Governance {
 
     /// The rule; `None` until it was read, or while the task definition is not active.
     #[must_use]
-    pub fn rule(&self) -> Option<Rule> {
+    pub fn rule(&self) -> Option<TaskRule> {
         *self.rule.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Who counts for the tasks of a slot under an accepted set; `None` when the set is not accepted, or there is no rule.
+    #[must_use]
+    pub fn electorate(&self, set_id: u32, slot: Slot) -> Option<(Arc<OperatorSet>, Arc<Electorate>)> {
+        let rule = self.rule()?;
+        let set = self.sets.get().set(set_id)?.clone();
+        // Without a cap all slots have the same.
+        let key = (if rule.max_attesters == 0 { 0 } else { slot }, set_id);
+        let mut known = self.electorates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, electorate)) = known.get(&key)
+            && Arc::ptr_eq(of, &set)
+            && *electorate.rule() == rule
+        {
+            return Some((set, electorate.clone()));
+        }
+        let electorate = Arc::new(Electorate::new(&set, &rule, slot));
+        if known.len() >= ELECTORATES {
+            // Those of a rule that was replaced, then the oldest slot's.
+            known.retain(|_, (_, electorate)| *electorate.rule() == rule);
+            if known.len() >= ELECTORATES {
+                known.pop_first();
+            }
+        }
+        known.insert(key, (set.clone(), electorate.clone()));
+        Some((set, electorate))
+    }
+
     /// Replaces the rule.
-    pub fn set_rule(&self, rule: Option<Rule>) {
+    pub fn set_rule(&self, rule: Option<TaskRule>) {
         *self.rule.write().unwrap_or_else(PoisonError::into_inner) = rule;
     }
 }
@@ -194,15 +199,7 @@ impl Following {
         }
         let call = AttestationCenter::taskDefinitionCall { id: self.task_definition };
         let definition = self.rpc.call(self.contracts.attestation_center, &call, head.hash).await?;
-        let rule = Rule {
-            quorum: QuorumRule {
-                approve_numerator: definition.approveNumerator,
-                approve_denominator: definition.approveDenominator,
-                reject_numerator: definition.rejectNumerator,
-                reject_denominator: definition.rejectDenominator,
-            },
-            minimum_power: definition.minimumPower.to::<u128>(),
-        };
+        let rule = task_rule(self.task_definition, &definition);
         governance.set_rule(definition.active.then_some(rule));
         if !definition.active {
             return Err(Unread::Inactive { id: self.task_definition });
@@ -222,5 +219,38 @@ impl Following {
             self.network.recheck();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::testing::{SLOT, operator_set};
+
+    #[test]
+    fn an_electorate_is_drawn_once_and_anew_when_set_or_rule_change() {
+        let (sets, set) = (AcceptedSets::new(), operator_set(&[1; 9]));
+        let governance = Governance::new(sets.clone());
+        assert!(governance.electorate(1, SLOT).is_none());
+        sets.replace(vec![set.clone()]);
+        assert!(governance.electorate(1, SLOT).is_none(), "no rule yet");
+        let rule = TaskRule { max_attesters: 4, ..TaskRule::default() };
+        governance.set_rule(Some(rule));
+        let electorate = |slot| governance.electorate(1, slot).unwrap().1;
+        let first = electorate(SLOT);
+        assert!(Arc::ptr_eq(&first, &electorate(SLOT)));
+        assert!(governance.electorate(2, SLOT).is_none(), "another set");
+        let others = (1..200).filter(|slot| electorate(SLOT + slot).seats() != first.seats()).count();
+        assert!(others > 150, "every slot has its own committee");
+        assert!(governance.electorates.lock().unwrap().len() <= ELECTORATES);
+
+        let jailed = first.seats().unwrap()[0];
+        sets.replace(vec![Arc::new(set.without(|index| index == jailed))]);
+        assert_eq!(electorate(SLOT).seats(), first.seats());
+        assert_eq!((electorate(SLOT).weight(jailed), electorate(SLOT).total()), (0, 4 - first.weight(jailed)));
+        governance.set_rule(Some(TaskRule::default()));
+        assert_eq!(electorate(SLOT).seats(), None);
+        assert!(Arc::ptr_eq(&electorate(SLOT), &electorate(SLOT + 1)), "without a cap all slots have the same");
     }
 }

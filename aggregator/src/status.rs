@@ -60,6 +60,14 @@ impl Vitals {
             ("submitter", json!(self.submitter)),
             ("peer_id", json!(self.network.local_peer_id().to_string())),
             ("open_batches", json!(self.ledger.open_batches())),
+            (
+                "rule",
+                json!(self.governance.rule().map(|rule| json!({
+                    "max_attesters": rule.max_attesters,
+                    "minimum_attester_power": rule.minimum_attester_power.to_string(),
+                    "minimum_power": rule.minimum_power.to_string(),
+                }))),
+            ),
         ];
         Status {
             binary: "ditto-aggregator".to_owned(),

@@ -7,10 +7,12 @@ use alloy::primitives::{Address, B256, U256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use ditto_core::bls::{Purpose, SecretKey};
+use ditto_core::committee::Electorate;
 use ditto_core::consent::{Proposal, SigningDomain};
 use ditto_core::network::NetworkConfig;
 use ditto_core::operators::{Member, OperatorSet};
 use ditto_core::proposal::{ProposedBatch, hash_batch, hash_batches, hash_pins};
+use ditto_core::quorum::TaskRule;
 use ditto_core::task::{ConsentTerms, Occurrence, Task};
 use ditto_core::userop::UserOperation;
 use ditto_core::verdict::VerdictVector;
@@ -51,7 +53,12 @@ pub fn operator_set(powers: &[u128]) -> Arc<OperatorSet> {
         power: *power,
         key: secret(index).public(),
     });
-    Arc::new(OperatorSet::new(1, members.collect(), B256::repeat_byte(9)))
+    Arc::new(OperatorSet::new(1, members.collect(), B256::repeat_byte(9)).with_randomness(B256::repeat_byte(8)))
+}
+
+/// Everybody by power, two thirds and one third.
+pub fn electorate(set: &OperatorSet) -> Electorate {
+    Electorate::new(set, &TaskRule::default(), SLOT)
 }
 
 pub fn task(workflow: u64) -> Task {

@@ -12,11 +12,14 @@ use ditto_aggregator::config::AggregatorConfig;
 use ditto_aggregator::{ledger, node};
 use ditto_core::admission::{AcceptedSets, ConsensusIdentity, SetAdmission};
 use ditto_core::bls::Purpose;
+use ditto_core::chain::bindings::obls::OBLS;
 use ditto_core::chain::{ChainConfig, Head, SetReader};
+use ditto_core::committee::Electorate;
 use ditto_core::election::performers;
 use ditto_core::operators::OperatorSet;
 use ditto_core::p2p::{self, Event, Keypair, Network, P2pConfig, Topic};
 use ditto_core::proposal::{BatchId, ProposedBatch};
+use ditto_core::quorum::TaskRule;
 use ditto_core::telemetry::Metrics;
 use ditto_core::telemetry::status::Status;
 use ditto_core::verdict::VerdictVector;
@@ -134,13 +137,16 @@ fn vote(chain: &Chain, set: &OperatorSet, operator: &Operator, batch: &ProposedB
     Vote { batch: id, set_id: set.id, attester, verdicts, signature }.encode().unwrap()
 }
 
-async fn operator_set(chain: &Chain) -> Arc<OperatorSet> {
+async fn head(chain: &Chain) -> Head {
     let block = chain.ask("eth_getBlockByNumber", json!(["latest", false])).await;
     let of = |field: &str| serde_json::from_value(block[field].clone()).unwrap();
     let number: alloy::primitives::U64 = serde_json::from_value(block["number"].clone()).unwrap();
-    let head = Head { number: number.to(), hash: of("hash"), parent: of("parentHash"), timestamp: 0, base_fee: 0 };
+    Head { number: number.to(), hash: of("hash"), parent: of("parentHash"), timestamp: 0, base_fee: 0 }
+}
+
+async fn operator_set(chain: &Chain) -> Arc<OperatorSet> {
     SetReader::new(chain.rpc.clone(), chain.contracts.obls, chain.network.set_settles_blocks)
-        .current(&head)
+        .current(&head(chain).await)
         .await
         .unwrap()
 }
@@ -186,6 +192,41 @@ async fn proposals_become_executed_operations_and_every_task_ends_once() {
         chain.operators.iter().find(|operator| operator.signer.address() == signer).unwrap()
     };
 
+    // Governance caps the attesters: three seats among four operators, drawn for the slot. The contract draws the same, refuses
+    // nobody who has one, and the aggregator hears nobody else.
+    chain.cap_attesters(chain.owner, 3).await;
+    aggregator.until("/status", "\"max_attesters\":3").await;
+    let capped = fresh_slot(&chain).await;
+    let rule = TaskRule { task_definition: chain.network.task_definition, max_attesters: 3, ..TaskRule::default() };
+    let electorate = Electorate::new(&set, &rule, capped);
+    let asked = OBLS::Electorate {
+        slot: capped,
+        taskDefinitionId: rule.task_definition,
+        seats: 3,
+        minimumPower: Default::default(),
+    };
+    let call = OBLS::committeeOfCall { setId: set.id, electorate: asked };
+    let owners = chain.rpc.call(chain.contracts.obls, &call, head(&chain).await.hash).await.unwrap();
+    let owners: Vec<usize> = owners.into_iter().map(usize::from).collect();
+    assert_eq!(electorate.seats().unwrap(), owners);
+    let batch = chain.propose(&by_rank(capped, 0).signer, set.id, capped, vec![chain.record(3, capped)]);
+    networks[0].publish(Topic::Proposals, encode_batch(&batch).unwrap()).await.unwrap();
+    let mut unseated = 0;
+    for (operator, network) in chain.operators.iter().zip(&networks) {
+        let (index, _) = set.by_key(&operator.consensus.public()).unwrap();
+        let sent = network.send_vote(vote(&chain, &set, operator, &batch, &[0])).await;
+        // One without a seat is refused, or is told later when its vote was faster than the proposal.
+        assert!(sent.is_ok() || electorate.weight(index) == 0, "{sent:?}");
+        unseated += usize::from(electorate.weight(index) == 0);
+    }
+    assert!(unseated > 0, "three seats have at most three owners");
+    let refused = format!("ditto_aggregator_votes_total{{fate=\"not_in_committee\"}} {unseated}");
+    aggregator.until("/metrics", &refused).await;
+    aggregator.until("/metrics", "ditto_aggregator_tasks_total{state=\"executed\"} 1").await;
+    assert_eq!(chain.executions().await, 1);
+    chain.cap_attesters(chain.owner, 0).await;
+    aggregator.until("/status", "\"max_attesters\":0").await;
+
     // Two good operations, one that reverts when executed, one that everybody rejects; and one liar.
     let first = fresh_slot(&chain).await;
     let tasks = vec![chain.record(0, first), chain.record(1, first), chain.revert(2, first), chain.record(3, first)];
@@ -197,11 +238,11 @@ async fn proposals_become_executed_operations_and_every_task_ends_once() {
     let mut forged = Vote::decode(&vote(&chain, &set, &chain.operators[3], &batch, &[0, 0, 0, 3])).unwrap();
     forged.signature = chain.operators[3].consensus.sign(&[7; 32], Purpose::Vote).to_bytes();
     networks[3].send_vote(forged.encode().unwrap()).await.unwrap();
-    aggregator.until("/metrics", "ditto_aggregator_tasks_total{state=\"executed\"} 2").await;
+    aggregator.until("/metrics", "ditto_aggregator_tasks_total{state=\"executed\"} 3").await;
     aggregator.until("/metrics", "ditto_aggregator_tasks_total{state=\"rejected\"} 1").await;
     aggregator.until("/metrics", "ditto_aggregator_tasks_total{state=\"failed\"} 1").await;
     aggregator.until("/metrics", "ditto_aggregator_votes_total{fate=\"bad_signature\"} 1").await;
-    assert_eq!(chain.executions().await, 2);
+    assert_eq!(chain.executions().await, 3);
     let answer = aggregator.get("/status").await;
     let status: Status = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
     println!("{}", status.slots);
@@ -232,7 +273,7 @@ async fn proposals_become_executed_operations_and_every_task_ends_once() {
         }
     }
     let third = batch.proposal.slot;
-    aggregator.until("/metrics", "ditto_aggregator_tasks_total{state=\"executed\"} 3").await;
+    aggregator.until("/metrics", "ditto_aggregator_tasks_total{state=\"executed\"} 4").await;
     aggregator.until("/metrics", "ditto_aggregator_tasks_total{state=\"superseded\"} 1").await;
 
     // Stopped with a certificate in flight and mining paused; the next run goes on with it.
@@ -243,18 +284,18 @@ async fn proposals_become_executed_operations_and_every_task_ends_once() {
     for (operator, network) in chain.operators.iter().zip(&networks).take(3) {
         network.send_vote(vote(&chain, &set, operator, &batch, &[0])).await.unwrap();
     }
-    aggregator.until("/metrics", "ditto_aggregator_submissions_total{outcome=\"sent\"} 3").await;
+    aggregator.until("/metrics", "ditto_aggregator_submissions_total{outcome=\"sent\"} 4").await;
     aggregator.end().await;
     assert_eq!(ends(&chain, state.path())[&(held, "submitted".to_owned())], 1);
     chain.ask("anvil_dropAllTransactions", json!([])).await;
     chain.ask("evm_setIntervalMining", json!([1])).await;
     let aggregator = Aggregator::start(&chain, state.path(), free_port());
-    aggregator.until("/metrics", "ditto_aggregator_tasks_total{state=\"executed\"} 4").await;
+    aggregator.until("/metrics", "ditto_aggregator_tasks_total{state=\"executed\"} 5").await;
     aggregator.until("/metrics", "ditto_aggregator_tasks_total{state=\"expired\"} 1").await;
     aggregator.end().await;
     stop.cancel();
 
-    assert_eq!(chain.executions().await, 4, "each operation once, the dropped transaction was sent again");
+    assert_eq!(chain.executions().await, 5, "each operation once, the dropped transaction was sent again");
     let expected = [
         ((first, "executed"), 2),
         ((first, "failed"), 1),
@@ -262,6 +303,7 @@ async fn proposals_become_executed_operations_and_every_task_ends_once() {
         ((third, "executed"), 1),
         ((third, "expired"), 1),
         ((third, "superseded"), 1),
+        ((capped, "executed"), 1),
         ((held, "executed"), 1),
     ];
     let expected: BTreeMap<_, _> =

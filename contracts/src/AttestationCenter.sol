@@ -6,9 +6,10 @@ import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {PackedUserOperation} from "@openzeppelin/contracts/interfaces/IERC4337.sol";
 import {IAttestationCenter} from "./interfaces/IAttestationCenter.sol";
-import {IOBLS} from "./interfaces/IOBLS.sol";
+import {IOBLS, Electorate} from "./interfaces/IOBLS.sol";
 import {IDittoHook} from "./interfaces/IDittoHook.sol";
 import {IDittoValidatorModule} from "./interfaces/IDittoValidatorModule.sol";
+import {Committee} from "./Committee.sol";
 import {HandoverGas} from "./HandoverGas.sol";
 import {SignedTypes} from "./SignedTypes.sol";
 import {VerdictVector} from "./VerdictVector.sol";
@@ -31,7 +32,26 @@ contract AttestationCenter is IAttestationCenter, SignedTypes, Ownable, Reentran
     /// @inheritdoc IAttestationCenter
     uint32 public immutable aggregatorDeadline;
 
-    mapping(uint16 id => TaskDefinition) private _definitions;
+    /// A task definition in one word: its minimum per attester, which few have, stands apart.
+    struct Rule {
+        uint32 approveNumerator;
+        uint32 approveDenominator;
+        uint32 rejectNumerator;
+        uint32 rejectDenominator;
+        uint96 minimumPower;
+        bool active;
+        uint16 maxAttesters;
+        bool hasAttesterMinimum;
+    }
+
+    /// Under a cap a certificate is taken from so many seconds before its slot starts to so many after: whoever could name any slot
+    /// could look for one in whose committee he has the seats. Early, because a chain's clock lags; the late bound is far beyond
+    /// what operations are valid for.
+    uint256 private constant SLOT_EARLY = 5 minutes;
+    uint256 private constant SLOT_LATE = 1 hours;
+
+    mapping(uint16 id => Rule) private _rules;
+    mapping(uint16 id => uint96) private _attesterMinimum;
     /// keccak256(proposalDigest, batch index) => one bit per task
     mapping(bytes32 batch => uint256) private _done;
 
@@ -121,14 +141,41 @@ contract AttestationCenter is IAttestationCenter, SignedTypes, Ownable, Reentran
         bytes32 digest,
         Certificate calldata certificate
     ) private view {
-        TaskDefinition memory rule = _definitions[proposal.taskDefinitionId];
+        Rule memory rule = _rules[proposal.taskDefinitionId];
         require(rule.active, TaskDefinitionInactive(proposal.taskDefinitionId));
-        (uint256 signed, uint256 total) =
-            IOBLS(obls).verify(proposal.setId, digest, certificate.signers, certificate.signature);
+        (uint256 signed, uint256 total) = rule.maxAttesters == 0 && !rule.hasAttesterMinimum
+            ? IOBLS(obls).verify(proposal.setId, digest, certificate.signers, certificate.signature)
+            : _verifyAmong(rule, proposal, digest, certificate);
         bool reached = vector.approved != 0
             ? signed * rule.approveDenominator > total * rule.approveNumerator
             : signed * rule.rejectDenominator >= total * rule.rejectNumerator;
         require(reached && signed != 0 && signed >= rule.minimumPower, QuorumNotReached(signed, total));
+    }
+
+    /// Counts those only who are eligible, and by seats where there is a cap.
+    function _verifyAmong(
+        Rule memory rule,
+        Proposal calldata proposal,
+        bytes32 digest,
+        Certificate calldata certificate
+    ) private view returns (uint256 signed, uint256 total) {
+        uint16 id = proposal.taskDefinitionId;
+        if (rule.maxAttesters != 0) {
+            uint256 start = slotStart(proposal.slot);
+            require(
+                block.timestamp + SLOT_EARLY >= start && block.timestamp <= start + SLOT_LATE,
+                SlotOutOfWindow(proposal.slot, start < SLOT_EARLY ? 0 : start - SLOT_EARLY, start + SLOT_LATE)
+            );
+        }
+        uint96 minimum = rule.hasAttesterMinimum ? _attesterMinimum[id] : 0;
+        return IOBLS(obls)
+            .verifyAmong(
+                proposal.setId,
+                Electorate(proposal.slot, id, rule.maxAttesters, minimum),
+                digest,
+                certificate.signers,
+                certificate.signature
+            );
     }
 
     /// Hands over what is approved and not done yet, counts what is rejected and not done yet.
@@ -185,7 +232,17 @@ contract AttestationCenter is IAttestationCenter, SignedTypes, Ownable, Reentran
 
     /// @inheritdoc IAttestationCenter
     function taskDefinition(uint16 id) external view returns (TaskDefinition memory) {
-        return _definitions[id];
+        Rule memory rule = _rules[id];
+        return TaskDefinition(
+            rule.approveNumerator,
+            rule.approveDenominator,
+            rule.rejectNumerator,
+            rule.rejectDenominator,
+            rule.minimumPower,
+            rule.active,
+            rule.maxAttesters,
+            _attesterMinimum[id]
+        );
     }
 
     /// @inheritdoc IAttestationCenter
@@ -226,7 +283,20 @@ contract AttestationCenter is IAttestationCenter, SignedTypes, Ownable, Reentran
         uint256 rd = definition.rejectDenominator;
         // Approval takes more than an/ad and rejection at least rn/rd: no two disjoint groups reach both when an/ad + rn/rd >= 1.
         require(an < ad && rn != 0 && rn <= rd && an * rd + rn * ad >= ad * rd, TaskDefinitionInvalid());
-        _definitions[id] = definition;
+        uint256 cap = definition.maxAttesters;
+        require(cap <= Committee.MAX_SEATS, TooManyAttesters(cap, Committee.MAX_SEATS));
+        require(cap == 0 || definition.minimumPower == 0, MinimumPowerUnderCap(definition.minimumPower));
+        _rules[id] = Rule(
+            definition.approveNumerator,
+            definition.approveDenominator,
+            definition.rejectNumerator,
+            definition.rejectDenominator,
+            definition.minimumPower,
+            definition.active,
+            definition.maxAttesters,
+            definition.minimumAttesterPower != 0
+        );
+        _attesterMinimum[id] = definition.minimumAttesterPower;
         emit TaskDefinitionSet(id, definition);
     }
 }

@@ -3,7 +3,8 @@ pragma solidity 0.8.37;
 
 import {Bls} from "./Bls.sol";
 import {CodeStore} from "./CodeStore.sol";
-import {IOBLS, Set, Member} from "./interfaces/IOBLS.sol";
+import {Committee} from "./Committee.sol";
+import {IOBLS, Set, Member, Electorate} from "./interfaces/IOBLS.sol";
 
 /// @title Numbered snapshots of the operators, and verification of aggregated signatures against them.
 /// @notice A snapshot is kept as contract code, for code reads at 3 gas a word what storage reads at 2,100:
@@ -36,6 +37,7 @@ abstract contract OperatorSets is IOBLS {
         uint64 supersededAt;
         uint32 size;
         uint96 totalPower;
+        bytes32 randomness;
         mapping(uint256 index => address) chunks;
         mapping(uint256 word => uint256) jailed;
     }
@@ -81,7 +83,9 @@ abstract contract OperatorSets is IOBLS {
         for (uint256 i = 0; i < chunks; ++i) {
             keys[i] = snapshot.chunks[i];
         }
-        return Set(snapshot.createdAtBlock, snapshot.supersededAt, snapshot.size, snapshot.totalPower, keys);
+        return Set(
+            snapshot.createdAtBlock, snapshot.supersededAt, snapshot.size, snapshot.totalPower, keys, snapshot.randomness
+        );
     }
 
     /// @inheritdoc IOBLS
@@ -133,21 +137,113 @@ abstract contract OperatorSets is IOBLS {
         view
         returns (uint256 signedPower, uint256 totalPower)
     {
-        require((signature[0] | signature[1] | signature[2] | signature[3]) != 0, SignatureAtInfinity());
-        Snapshot storage snapshot = _known(setId);
-        uint256 size = snapshot.size;
+        (Snapshot storage snapshot, uint256 blob, uint256 size) = _open(setId, signers, signature);
         totalPower = snapshot.totalPower;
-        require(signers.length == (size + 7) / 8, BitmapLength(signers.length, (size + 7) / 8));
-        require(size % 8 == 0 || uint8(signers[signers.length - 1]) >> (size % 8) == 0, SignerOutOfSet(size));
-
-        uint256 blob = _at(_readRoster(snapshot, size));
         uint256 count;
         (signedPower, count) = _sumPower(blob + HEADER, size, signers);
         require(count != 0, NoSigners());
         if (_state.jailedCount != 0) {
             (signedPower, totalPower) = _withoutJailed(snapshot, blob + HEADER, size, signers, signedPower, totalPower);
         }
+        _checkSignature(snapshot, blob, size, message, signers, signature, count);
+    }
 
+    /// @inheritdoc IOBLS
+    function verifyAmong(
+        uint32 setId,
+        Electorate calldata electorate,
+        bytes32 message,
+        bytes calldata signers,
+        bytes32[4] calldata signature
+    ) external view returns (uint256 signed, uint256 total) {
+        (Snapshot storage snapshot, uint256 blob, uint256 size) = _open(setId, signers, signature);
+        uint256 count = Committee.popcount(signers);
+        require(count != 0, NoSigners());
+        uint256 entitled;
+        (signed, total, entitled) = _count(snapshot, setId, blob, size, electorate, signers);
+        require(entitled == count, SignersNotEntitled(count, entitled));
+        _checkSignature(snapshot, blob, size, message, signers, signature, count);
+    }
+
+    /// @inheritdoc IOBLS
+    function committeeOf(uint32 setId, Electorate calldata electorate) external view returns (uint16[] memory owners) {
+        Snapshot storage snapshot = _known(setId);
+        uint256 blob = _at(_readRoster(snapshot, snapshot.size));
+        Committee.Roster memory roster = Committee.Roster(blob + HEADER, snapshot.size, electorate.minimumPower);
+        (bool drawn, uint256 seats) = _draw(snapshot, setId, roster, electorate);
+        if (!drawn) return owners;
+        owners = new uint16[](electorate.seats);
+        for (uint256 i = 0; i < owners.length; ++i) {
+            owners[i] = uint16(_word(seats + 2 * i) >> 240);
+        }
+    }
+
+    /// Seats or power of the signers and of all, and how many of the signers have any.
+    function _count(
+        Snapshot storage snapshot,
+        uint32 setId,
+        uint256 blob,
+        uint256 size,
+        Electorate calldata electorate,
+        bytes calldata signers
+    ) private view returns (uint256 signed, uint256 total, uint256 entitled) {
+        Committee.Roster memory roster = Committee.Roster(blob + HEADER, size, electorate.minimumPower);
+        (bool drawn, uint256 seats) = _draw(snapshot, setId, roster, electorate);
+        if (drawn) {
+            total = electorate.seats;
+            (signed, entitled) = Committee.tally(seats, total, signers);
+        } else {
+            (signed, total, entitled) = Committee.weigh(roster, signers);
+        }
+        if (_state.jailedCount == 0) return (signed, total, entitled);
+        uint256[2] memory jailed = [snapshot.jailed[0], snapshot.jailed[1]];
+        (uint256 signedByJailed, uint256 ofJailed) = drawn
+            ? Committee.jailedSeats(seats, total, signers, jailed)
+            : Committee.jailedPower(roster, signers, jailed);
+        return (signed - signedByJailed, total - ofJailed, entitled);
+    }
+
+    /// Draws the seats, two bytes each from memory address `seats` on; not when all that are eligible find a seat anyway.
+    function _draw(
+        Snapshot storage snapshot,
+        uint32 setId,
+        Committee.Roster memory roster,
+        Electorate calldata electorate
+    ) private view returns (bool drawn, uint256 seats) {
+        if (electorate.seats == 0) return (false, 0);
+        require(electorate.seats <= Committee.MAX_SEATS, TooManySeats(electorate.seats, Committee.MAX_SEATS));
+        (uint256 count, uint256 power) =
+            roster.minimum == 0 ? (roster.size, uint256(snapshot.totalPower)) : Committee.eligible(roster);
+        if (count <= electorate.seats) return (false, 0);
+        bytes32 seed = Committee.seedOf(snapshot.randomness, setId, electorate);
+        seats = _at(new bytes(2 * uint256(electorate.seats) + 32)); // and what reading the last one as a word reaches
+        Committee.draw(roster, seed, electorate.seats, power, seats);
+        drawn = true;
+    }
+
+    /// Checks what can be checked without a key; reads header and roster.
+    function _open(uint32 setId, bytes calldata signers, bytes32[4] calldata signature)
+        private
+        view
+        returns (Snapshot storage snapshot, uint256 blob, uint256 size)
+    {
+        require((signature[0] | signature[1] | signature[2] | signature[3]) != 0, SignatureAtInfinity());
+        snapshot = _known(setId);
+        size = snapshot.size;
+        require(signers.length == (size + 7) / 8, BitmapLength(signers.length, (size + 7) / 8));
+        require(size % 8 == 0 || uint8(signers[signers.length - 1]) >> (size % 8) == 0, SignerOutOfSet(size));
+        blob = _at(_readRoster(snapshot, size));
+    }
+
+    function _checkSignature(
+        Snapshot storage snapshot,
+        uint256 blob,
+        uint256 size,
+        bytes32 message,
+        bytes calldata signers,
+        bytes32[4] calldata signature,
+        uint256 count
+    ) private view {
         uint256 key = _aggregate(snapshot, blob, size, signers, count);
         require(!Bls.isInfinity(key, Bls.G2_SIZE), AggregateAtInfinity());
         require(Bls.verify(Bls.DST_VOTE, message, signature, key), SignatureInvalid());
@@ -279,6 +375,8 @@ abstract contract OperatorSets is IOBLS {
         snapshot.createdAtBlock = uint64(block.number);
         snapshot.size = uint32(size);
         snapshot.totalPower = uint96(totalPower);
+        // Not a block's hash: whoever builds the block can try as many of those as it likes.
+        snapshot.randomness = bytes32(block.prevrandao);
         for (uint256 i = 0; i < _chunkCount(size); ++i) {
             uint256 left = blob.length - i * CHUNK;
             snapshot.chunks[i] = CodeStore.write(blob, i * CHUNK, left < CHUNK ? left : CHUNK);

@@ -76,8 +76,10 @@ struct Certificate {
 }
 
 /// @notice Quorum rule. Approved with strictly more than approveNumerator/approveDenominator of the total power,
-///         rejected with at least rejectNumerator/rejectDenominator of it.
-/// @param minimumPower power that must have signed whatever the fractions say
+///         rejected with at least rejectNumerator/rejectDenominator of it. Under a cap both are fractions of the seats.
+/// @param minimumPower power that must have signed whatever the fractions say; 0 under a cap, which counts seats
+/// @param maxAttesters the cap: when more members are eligible, so many seats are drawn for every slot; 0: no cap
+/// @param minimumAttesterPower power, at the snapshot, below which a member does not count, neither as signer nor in the total
 struct TaskDefinition {
     uint32 approveNumerator;
     uint32 approveDenominator;
@@ -85,6 +87,8 @@ struct TaskDefinition {
     uint32 rejectDenominator;
     uint96 minimumPower;
     bool active;
+    uint16 maxAttesters;
+    uint96 minimumAttesterPower;
 }
 
 uint8 constant VERDICT_APPROVED = 0;

@@ -75,6 +75,7 @@ abstract contract Network {
     /// Deploys everything with `size` operators of power 100 each and set 1 committed.
     function deployNetwork(uint256 size) internal {
         vm.warp(GENESIS + uint256(SLOT) * SLOT_SECONDS);
+        vm.prevrandao(keccak256("randomness"));
         string memory file = vm.readFile("../abi/EntryPoint.json");
         (bool ok,) = CREATE2_DEPLOYER.call(
             abi.encodePacked(vm.parseJsonBytes32(file, ".create2.salt"), vm.parseJsonBytes(file, ".bytecode"))
@@ -95,7 +96,7 @@ abstract contract Network {
                 abi.encode(address(this), obls, hook, ENTRY_POINT, GENESIS, SLOT_SECONDS, AGGREGATOR_DEADLINE)
             )
         );
-        center.setTaskDefinition(TASK, TaskDefinition(2, 3, 1, 3, 1, true));
+        center.setTaskDefinition(TASK, TaskDefinition(2, 3, 1, 3, 1, true, 0, 0));
         factory = IAccountFactory(vm.deployCode("DittoAccountFactory.sol:DittoAccountFactory", abi.encode(ENTRY_POINT)));
         counter = ICounter(vm.deployCode("OccurrenceCounter.sol:OccurrenceCounter"));
         mischief = vm.deployCode("Mischief.sol:Mischief");

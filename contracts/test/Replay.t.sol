@@ -54,7 +54,7 @@ contract ReplayTest is Network {
     }
 
     function test_minimum_power() public {
-        center.setTaskDefinition(TASK, TaskDefinition(2, 3, 1, 3, 501, true));
+        center.setTaskDefinition(TASK, TaskDefinition(2, 3, 1, 3, 501, true, 0, 0));
         submitReverts(
             submissionOf(recordOperations(2), approvals(2), firstOf(5)),
             abi.encodeWithSelector(IAttestationCenter.QuorumNotReached.selector, 500, 600)
@@ -81,12 +81,12 @@ contract ReplayTest is Network {
         ];
         for (uint256 i = 0; i < bad.length; ++i) {
             vm.expectRevert(IAttestationCenter.TaskDefinitionInvalid.selector);
-            center.setTaskDefinition(2, TaskDefinition(bad[i][0], bad[i][1], bad[i][2], bad[i][3], 0, true));
+            center.setTaskDefinition(2, TaskDefinition(bad[i][0], bad[i][1], bad[i][2], bad[i][3], 0, true, 0, 0));
         }
-        center.setTaskDefinition(2, TaskDefinition(1, 2, 1, 2, 0, true));
+        center.setTaskDefinition(2, TaskDefinition(1, 2, 1, 2, 0, true, 0, 0));
         vm.prank(address(1));
         vm.expectRevert();
-        center.setTaskDefinition(2, TaskDefinition(1, 2, 1, 2, 0, true));
+        center.setTaskDefinition(2, TaskDefinition(1, 2, 1, 2, 0, true, 0, 0));
     }
 
     // ---------------------------------------------------------------- replay

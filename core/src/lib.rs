@@ -5,7 +5,7 @@
 //! verdict vector makes a *certificate*. The modules follow that order:
 //!
 //! - [`clock`], [`task`], [`userop`], [`proposal`], [`verdict`], [`consent`]: the nouns and the bytes that are signed;
-//! - [`network`], [`operators`], [`election`], [`quorum`], [`bls`]: who may say what, and when it is enough;
+//! - [`network`], [`operators`], [`election`], [`committee`], [`quorum`], [`bls`]: who may say what, and when it is enough;
 //! - [`wire`], [`p2p`], [`admission`]: SSZ messages, how they reach the others, and who is heard;
 //! - [`chain`]: contract bindings, JSON-RPC, heads and pins;
 //! - [`stage`], [`store`], [`telemetry`], [`config`], [`secret`], [`hardening`], [`top`]: how both binaries are built and run.
@@ -16,6 +16,7 @@ pub mod admission;
 pub mod bls;
 pub mod chain;
 pub mod clock;
+pub mod committee;
 pub mod config;
 pub mod consent;
 pub mod election;

@@ -3,7 +3,7 @@
 //! A set is a snapshot that the OBLS contract keeps; its order is the order of the bits in a certificate. Powers are
 //! at most 96 bits, so that sums and quorum products fit 128.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use alloy::primitives::{Address, B256};
 
@@ -36,14 +36,19 @@ pub struct OperatorSet {
     pub seed: B256,
     /// The sum of everybody's keys, once somebody asked for it. A set's members never change.
     keys: OnceLock<KeySum>,
+    /// What committees under this set are drawn by: the beacon chain's randomness of the block in which the set froze.
+    pub randomness: B256,
+    /// Everybody's power when the set froze, the jailed ones' too.
+    frozen: Arc<[u128]>,
 }
 
 impl OperatorSet {
-    /// A set of these members.
+    /// A set of these members, none of them jailed.
     #[must_use]
     pub fn new(id: u32, members: Vec<Member>, seed: B256) -> Self {
         let total_power = members.iter().map(|member| member.power).fold(0, u128::saturating_add);
-        Self { id, members, total_power, seed, keys: OnceLock::new() }
+        let frozen = members.iter().map(|member| member.power).collect();
+        Self { id, members, total_power, seed, randomness: B256::ZERO, frozen, keys: OnceLock::new() }
     }
 
     /// The sum of these members' keys (ascending indices), with the fewest additions: by those that are in it, or by those
@@ -57,6 +62,30 @@ impl OperatorSet {
         let mut signers = signers.iter().peekable();
         let missing = self.members.iter().enumerate().filter(|(index, _)| signers.next_if_eq(&index).is_none());
         everybody.without(&KeySum::of(missing.map(|(_, member)| &member.key)))
+    }
+
+    /// The same with this randomness, without which no committee is drawn.
+    #[must_use]
+    pub fn with_randomness(mut self, randomness: B256) -> Self {
+        self.randomness = randomness;
+        self
+    }
+
+    /// The same with these members jailed: they keep their place, and their power is zero.
+    #[must_use]
+    pub fn without(&self, jailed: impl Fn(usize) -> bool) -> Self {
+        let mut set = self.clone();
+        for (_, member) in set.members.iter_mut().enumerate().filter(|(index, _)| jailed(*index)) {
+            member.power = 0;
+        }
+        set.total_power = set.members.iter().map(|member| member.power).fold(0, u128::saturating_add);
+        set
+    }
+
+    /// Everybody's power when the set froze. Committees are drawn by it, so that jailing somebody moves no seat.
+    #[must_use]
+    pub fn frozen_powers(&self) -> &[u128] {
+        &self.frozen
     }
 
     /// The member with this consensus key, and its index.

@@ -1,4 +1,4 @@
-//! Thresholds by voting power, in integers.
+//! Thresholds by voting power, or by seats of a committee ([`crate::committee`]), in integers.
 //!
 //! A verdict vector that approves needs strictly more than the approval fraction of the total power (two thirds by
 //! default), one that only rejects needs at least the rejection fraction (one third). A rule is valid only when the
@@ -46,6 +46,21 @@ impl QuorumRule {
         let (rn, rd) = (u64::from(self.reject_numerator), u64::from(self.reject_denominator));
         ad > 0 && rd > 0 && an < ad && rn <= rd && rn > 0 && an * rd + rn * ad >= ad * rd
     }
+}
+
+/// What governance sets for a task definition: `TaskDefinition` in the AttestationCenter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskRule {
+    /// The task definition's number.
+    pub task_definition: u16,
+    /// The fractions.
+    pub quorum: QuorumRule,
+    /// Power that must have signed whatever the fractions say. The contract keeps it at 0 under a cap.
+    pub minimum_power: u128,
+    /// The cap: when more members are eligible, so many seats are drawn for every slot. 0: no cap.
+    pub max_attesters: u16,
+    /// Power, when the set froze, below which a member does not count.
+    pub minimum_attester_power: u128,
 }
 
 #[cfg(test)]

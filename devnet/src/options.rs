@@ -68,6 +68,9 @@ pub struct Options {
     /// Has the aggregator take votes and submit nothing, for it may pay no fees: the operators have to.
     #[arg(long)]
     pub mute_aggregator: bool,
+    /// Caps the attesters: for every slot so many seats are drawn among the operators, by stake, and only they vote. 0: no cap.
+    #[arg(long, default_value_t = 0, value_name = "SEATS", value_parser = clap::value_parser!(u16).range(..=256))]
+    pub max_attesters: u16,
     /// Publishes one more workflow, which loops for ever and throws by turns. It is not counted among the due.
     #[arg(long)]
     pub hostile_workflow: bool,

@@ -32,6 +32,8 @@ pub struct Report {
     pub dissenting: u64,
     /// How often attesters were asked to vote on a batch in parts, by whoever collected votes.
     pub splits: u64,
+    /// The cap on attesters; 0: none.
+    pub max_attesters: u16,
     /// Honest workflows.
     pub workflows: u64,
     /// Occurrences that had to execute, computed by the devnet from triggers and slot times.
@@ -168,6 +170,7 @@ impl Report {
                 .filter_map(|node| scraper.of(&node.name))
                 .map(|heard| heard.metrics.total("ditto_aggregator_splits_total"))
                 .sum(),
+            max_attesters: options.max_attesters,
             workflows: options.workflows,
             due_expected,
             by_trigger: ledger

@@ -136,6 +136,7 @@ impl Bench {
             ranks: vec![0, 1],
             own_rank: None,
             own_index: Some(2),
+            own_standing: ditto_core::committee::Standing::Attests,
             end: Deadline::after(Duration::from_secs(60)),
             votes_until: Deadline::after(Duration::from_secs(60)),
         });
@@ -323,7 +324,8 @@ async fn before_the_plan_only_members_wait_and_nobody_else_takes_their_place() {
     // Then the slot is planned, and what waited is looked at.
     let parked = || measured("ditto_operator_parked_proposals_total", &[]);
     let before = parked();
-    let SlotContext { start_seconds, head, pins_hash, own_rank, own_index, end, votes_until, .. } = *bench.context;
+    let SlotContext { start_seconds, head, pins_hash, own_rank, own_index, own_standing, end, votes_until, .. } =
+        *bench.context;
     let (pins, set, ranks) = (bench.context.pins.clone(), bench.context.set.clone(), bench.context.ranks.clone());
     let reads = bench.context.reads.clone();
     let context = Arc::new(SlotContext {
@@ -336,6 +338,7 @@ async fn before_the_plan_only_members_wait_and_nobody_else_takes_their_place() {
         ranks,
         own_rank,
         own_index,
+        own_standing,
         reads,
         end,
         votes_until,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use ditto_core::bls::{Bls12381, Purpose, Scheme, SecretKey};
+use ditto_core::committee::Standing;
 use ditto_core::consent::SigningDomain;
 use ditto_core::stage::{Deadline, Outbox, Outcome, Work};
 use ditto_core::verdict::Verdict;
@@ -31,11 +32,27 @@ pub struct Sign {
 
 impl Work for Sign {
     type Item = Judged;
-    const OUTCOMES: &'static [Outcome] = &["signed", "abstained", "not_a_member", "journal_failed", "malformed"];
+    const OUTCOMES: &'static [Outcome] = &[
+        "signed",
+        "abstained",
+        "not_a_member",
+        "powerless",
+        "below_minimum",
+        "not_in_committee",
+        "journal_failed",
+        "malformed",
+    ];
 
     fn work(&self, judged: Judged, _deadline: Deadline) -> Outcome {
         let Judged { context, batch, id, hashes, verdicts, part } = judged;
         let Some(index) = context.own_index else { return "not_a_member" };
+        // Nobody would count it, and the contract refuses a certificate that holds it.
+        match context.own_standing {
+            Standing::Attests => {}
+            Standing::Powerless => return "powerless",
+            Standing::BelowMinimum => return "below_minimum",
+            Standing::Unseated => return "not_in_committee",
+        }
         let entries = batch.tasks.iter().zip(hashes.iter()).zip(&verdicts.0).map(|((task, hash), verdict)| Entry {
             occurrence: task.occurrence,
             operation: *hash,
@@ -106,3 +123,7 @@ impl Sign {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "sign_tests.rs"]
+mod tests;

@@ -15,13 +15,16 @@ use std::sync::Arc;
 use alloy::primitives::{Address, B256, U256};
 use ditto_core::admission::AcceptedSets;
 use ditto_core::bls::PublicKey;
+use ditto_core::chain::bindings::attestation_center::AttestationCenter;
 use ditto_core::chain::bindings::validator_module::DittoValidatorModule;
-use ditto_core::chain::{ChainConfig, ContractsConfig, Head, Heads, RpcError, SetError, SetReader};
+use ditto_core::chain::{ChainConfig, ContractsConfig, Head, Heads, RpcError, SetError, SetReader, task_rule};
 use ditto_core::clock::{Slot, SlotClock};
+use ditto_core::committee::{Electorate, Standing};
 use ditto_core::election::performers;
 use ditto_core::network::NetworkConfig;
 use ditto_core::operators::OperatorSet;
 use ditto_core::proposal::{Pin, hash_pins};
+use ditto_core::quorum::TaskRule;
 use ditto_core::stage::{Deadline, Handler, Outbox, Outcome};
 use ditto_core::task::Occurrence;
 use ditto_core::telemetry::Check;
@@ -134,12 +137,14 @@ fn measure_power(set: &OperatorSet, own_index: Option<usize>) {
 impl Plan {
     async fn plan(&self, slot: Slot, deadline: Deadline) -> Result<(), NoPlan> {
         let (head, pins) = self.pins(slot, deadline).await?;
-        let set = self.sets.current(&head).await?;
+        let (set, rule) = futures::try_join!(async { self.sets.current(&head).await.map_err(NoPlan::from) }, async {
+            self.rule(&head).await.map_err(NoPlan::from)
+        },)?;
         if self.admitted.replace(vec![set.clone()]) {
             tracing::info!(set = set.id, members = set.members.len(), "another operator set is current");
             self.set_changed.notify_one();
         }
-        let context = Arc::new(self.context(slot, head, pins, set, deadline));
+        let context = Arc::new(self.context(slot, head, pins, set, &rule, deadline));
         measure_power(&context.set, context.own_index);
 
         let mut registry = self.registry.lock().await;
@@ -152,10 +157,14 @@ impl Plan {
         self.board.note(slot, |counts| {
             counts.due = due.len() as u64;
             counts.rank = context.own_rank;
+            counts.attests = context.own_standing == Standing::Attests;
         });
         let occurrences: Arc<[Occurrence]> = due.iter().map(|candidate| candidate.occurrence).collect();
         self.announce(&context, Note::Planned { context: context.clone(), due: occurrences }).await;
 
+        if sits_out(&context) {
+            return Ok(());
+        }
         let hashes: HashSet<_> = due.iter().map(|candidate| candidate.workflow.code_hash).collect();
         let codes = registry.codes(target, hashes, head.hash, context.end).await;
         registry.forget_unused_code();
@@ -205,7 +214,24 @@ impl Plan {
         Ok((head, heads.iter().map(pin).collect()))
     }
 
-    fn context(&self, slot: Slot, head: Head, pins: Vec<Pin>, set: Arc<OperatorSet>, end: Deadline) -> SlotContext {
+    /// Who attests, and when it is enough, by what governance had set at the pin.
+    async fn rule(&self, head: &Head) -> Result<TaskRule, RpcError> {
+        let id = self.network.task_definition;
+        let target = &self.chains[&self.network.target_chain];
+        let call = AttestationCenter::taskDefinitionCall { id };
+        let definition = target.call(self.contracts.attestation_center, &call, head.hash, None).await?;
+        Ok(task_rule(id, &definition))
+    }
+
+    fn context(
+        &self,
+        slot: Slot,
+        head: Head,
+        pins: Vec<Pin>,
+        set: Arc<OperatorSet>,
+        rule: &TaskRule,
+        end: Deadline,
+    ) -> SlotContext {
         let ranks = performers(&set, slot, self.network.ranks);
         let own_index = set.by_key(&self.own_key).map(|(index, _)| index);
         if own_index.is_none() {
@@ -220,6 +246,7 @@ impl Plan {
             reads: Arc::new(self.reads.slot(slot, &pins)),
             own_rank: own_index.and_then(|own| ranks.iter().position(|ranked| *ranked == own)),
             own_index,
+            own_standing: own_index.map_or(Standing::Powerless, |own| Electorate::new(&set, rule, slot).standing(own)),
             ranks,
             pins,
             set,
@@ -257,6 +284,17 @@ impl Plan {
     }
 }
 
+/// Whether this operator runs nothing in a slot: its votes would not count, and nobody waits for its proposal. It forwards what
+/// others say all the same.
+fn sits_out(context: &SlotContext) -> bool {
+    if context.own_rank.is_some() || context.own_standing == Standing::Attests {
+        return false;
+    }
+    tracing::debug!(slot = context.slot, standing = ?context.own_standing, "nothing to do in this slot");
+    metrics::counter!("ditto_operator_idle_slots_total").increment(1);
+    true
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -281,7 +319,35 @@ mod tests {
         let set = OperatorSet::new(7, vec![member(1, 300), member(2, 700)], B256::ZERO);
         measure_power(&set, Some(1));
         assert_eq!(shown(), [7, 700, 1_000]);
-        measure_power(&OperatorSet::new(8, set.members.clone(), set.seed), None);
+        let mut next = set;
+        next.id = 8;
+        measure_power(&next, None);
         assert_eq!(shown(), [8, 0, 1_000]);
+    }
+
+    #[test]
+    fn who_has_neither_a_rank_nor_a_vote_that_counts_sits_out() {
+        let context = |own_rank, own_standing| SlotContext {
+            slot: 9,
+            start_seconds: 0,
+            head: Head { number: 1, hash: B256::ZERO, parent: B256::ZERO, timestamp: 0, base_fee: 0 },
+            pins: Vec::new(),
+            pins_hash: B256::ZERO,
+            set: Arc::new(OperatorSet::new(1, Vec::new(), B256::ZERO)),
+            ranks: Vec::new(),
+            own_rank,
+            own_index: Some(0),
+            own_standing,
+            reads: Arc::new(crate::simulate::SlotReads::new(Arc::default(), &[])),
+            end: Deadline::none(),
+            votes_until: Deadline::none(),
+        };
+        let idle = || measured("ditto_operator_idle_slots_total", &[]) as u64;
+        assert!(!sits_out(&context(None, Standing::Attests)) && !sits_out(&context(Some(2), Standing::Unseated)));
+        assert_eq!(idle(), 0);
+        for standing in [Standing::Unseated, Standing::BelowMinimum, Standing::Powerless] {
+            assert!(sits_out(&context(None, standing)));
+        }
+        assert_eq!(idle(), 3);
     }
 }

@@ -100,6 +100,7 @@ impl Fixture {
             ranks: Vec::new(),
             own_rank: None,
             own_index: None,
+            own_standing: ditto_core::committee::Standing::Attests,
             reads: Arc::new(SlotReads::new(Arc::new(BTreeMap::new()), &pins)),
             pins,
             end: Deadline::none(),

@@ -16,7 +16,7 @@ use ditto_aggregator::batch::Batch;
 use ditto_aggregator::collect::{Asked, Screening};
 use ditto_aggregator::config::{CollectionConfig, EvidenceConfig, VerificationConfig};
 use ditto_aggregator::evidence::Store;
-use ditto_aggregator::governance::{Governance, Rule};
+use ditto_aggregator::governance::Governance;
 use ditto_aggregator::verify::{Gathering, Question, Verified, Verify};
 use ditto_core::admission::AcceptedSets;
 use ditto_core::bls::{Purpose, SecretKey};
@@ -26,7 +26,7 @@ use ditto_core::network::NetworkConfig;
 use ditto_core::operators::{Member, OperatorSet};
 use ditto_core::p2p::{Acceptance, MessageToken, PeerId, PublishError, SendError, Topic, Transport, VoteReceipt};
 use ditto_core::proposal::{ProposedBatch, hash_batch, hash_batches, hash_pins};
-use ditto_core::quorum::QuorumRule;
+use ditto_core::quorum::TaskRule;
 use ditto_core::stage::{Outbox, Pipeline, StageConfig};
 use ditto_core::task::{ConsentTerms, Occurrence, Task};
 use ditto_core::userop::UserOperation;
@@ -191,7 +191,7 @@ impl Attesters {
         let sets = AcceptedSets::new();
         sets.replace(vec![self.set.clone()]);
         let governance = Governance::new(sets);
-        governance.set_rule(Some(Rule { quorum: QuorumRule::default(), minimum_power: 0 }));
+        governance.set_rule(Some(TaskRule::default()));
         governance
     }
 }

@@ -253,9 +253,8 @@ impl Collect {
     }
 
     async fn screen(&mut self, vote: Vote, came: Came, from: PeerId) -> Result<(), Unwanted> {
-        let accepted = self.governance.sets().get();
         let (id, attester) = (vote.batch, vote.attester);
-        let screened = self.screening.screen(vote, came, from, &accepted, self.clock.now_ms());
+        let screened = self.screening.screen(vote, came, from, &self.governance, self.clock.now_ms());
         for suspicion in self.screening.suspicions() {
             drop(self.verify.send(Job::Suspicion(Box::new(suspicion)), Deadline::NONE).await);
         }

@@ -12,9 +12,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use alloy::primitives::Address;
-use ditto_core::admission::Accepted;
 use ditto_core::bls::Signature;
 use ditto_core::clock::Slot;
+use ditto_core::committee::Standing;
 use ditto_core::p2p::{PeerId, VoteRefusal};
 use ditto_core::proposal::BatchId;
 use ditto_core::verdict::VerdictVector;
@@ -25,6 +25,7 @@ use super::conflict::{Said, Suspicion, Twins, contradict};
 use crate::bans::Bans;
 use crate::batch::Batch;
 use crate::config::CollectionConfig;
+use crate::governance::Governance;
 
 /// A vote that passed, with its batch.
 #[derive(Clone, Debug)]
@@ -57,10 +58,14 @@ pub enum Unwanted {
     Parked,
     /// For a batch that nobody proposed here.
     UnknownBatch,
-    /// Under another set than the batch's.
+    /// Under another set than the batch's, or one that is not accepted; or no rule says who counts.
     WrongSet,
     /// Not a member of the set, or one without power.
     Stranger,
+    /// A member with less power than the task definition asks of an attester.
+    BelowMinimum,
+    /// A member without a seat in the slot's committee.
+    NotInCommittee,
     /// Sent by somebody else than the attester it names.
     Impostor,
     /// The attester is kept out.
@@ -81,11 +86,13 @@ pub enum Unwanted {
 
 impl Unwanted {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Parked,
         Self::UnknownBatch,
         Self::WrongSet,
         Self::Stranger,
+        Self::BelowMinimum,
+        Self::NotInCommittee,
         Self::Impostor,
         Self::Banned,
         Self::WrongLength,
@@ -104,6 +111,8 @@ impl Unwanted {
             Self::UnknownBatch => "unknown_batch",
             Self::WrongSet => "wrong_set",
             Self::Stranger => "stranger",
+            Self::BelowMinimum => "below_minimum",
+            Self::NotInCommittee => "not_in_committee",
             Self::Impostor => "impostor",
             Self::Banned => "banned",
             Self::WrongLength => "wrong_length",
@@ -120,9 +129,14 @@ impl Unwanted {
     pub fn refusal(self) -> Option<VoteRefusal> {
         match self {
             Self::Parked | Self::Duplicate => None,
-            Self::UnknownBatch | Self::WrongSet | Self::Stranger | Self::Impostor | Self::Banned | Self::Unasked => {
-                Some(VoteRefusal::Unwanted)
-            }
+            Self::UnknownBatch
+            | Self::WrongSet
+            | Self::Stranger
+            | Self::BelowMinimum
+            | Self::NotInCommittee
+            | Self::Impostor
+            | Self::Banned
+            | Self::Unasked => Some(VoteRefusal::Unwanted),
             Self::WrongLength | Self::Abstains | Self::Equivocation | Self::NoPoint => Some(VoteRefusal::Malformed),
         }
     }
@@ -283,7 +297,7 @@ impl Screening {
         vote: Vote,
         came: Came,
         sender: PeerId,
-        accepted: &Accepted,
+        governance: &Governance,
         now_ms: u64,
     ) -> Result<Ballot, Unwanted> {
         // Nothing of the vote needs its batch before this line except its author, whom a stranger cannot name.
@@ -291,9 +305,15 @@ impl Screening {
         if vote.set_id != known.batch.set_id() {
             return Err(Unwanted::WrongSet);
         }
-        let set = accepted.set(vote.set_id).ok_or(Unwanted::WrongSet)?;
+        let (set, electorate) = governance.electorate(vote.set_id, known.batch.slot()).ok_or(Unwanted::WrongSet)?;
         let attester = usize::try_from(vote.attester).map_err(|_| Unwanted::Stranger)?;
-        let member = set.members.get(attester).filter(|member| member.power > 0).ok_or(Unwanted::Stranger)?;
+        let member = set.members.get(attester).ok_or(Unwanted::Stranger)?;
+        match electorate.standing(attester) {
+            Standing::Attests => {}
+            Standing::Powerless => return Err(Unwanted::Stranger),
+            Standing::BelowMinimum => return Err(Unwanted::BelowMinimum),
+            Standing::Unseated => return Err(Unwanted::NotInCommittee),
+        }
         if let Came::Directly(operator) = came
             && operator != member.controller
         {

@@ -2,10 +2,11 @@
 use super::*;
 use crate::testing::*;
 use ditto_core::admission::AcceptedSets;
+use ditto_core::quorum::TaskRule;
 
 struct Bench {
     screening: Screening,
-    sets: AcceptedSets,
+    governance: Governance,
     bans: Bans,
     asked: Asked,
     batch: Arc<Batch>,
@@ -14,21 +15,23 @@ struct Bench {
 fn bench() -> Bench {
     let (sets, bans, asked) = (AcceptedSets::new(), Bans::default(), Asked::default());
     sets.replace(vec![operator_set(&[1, 1, 1, 0])]);
+    let governance = Governance::new(sets);
+    governance.set_rule(Some(TaskRule::default()));
     let config = CollectionConfig { parked_votes: 4, parked_votes_per_peer: 2, ..CollectionConfig::default() };
     let mut screening = Screening::new(config, bans.clone(), asked.clone());
     let batch = batch(0, 2);
     assert!(screening.open(batch.clone()).is_empty());
-    Bench { screening, sets, bans, asked, batch }
+    Bench { screening, governance, bans, asked, batch }
 }
 
 impl Bench {
     fn direct(&mut self, operator: usize, vote: Vote) -> Result<Ballot, Unwanted> {
         let came = Came::Directly(controller(operator));
-        self.screening.screen(vote, came, PeerId::random(), &self.sets.get(), now_ms())
+        self.screening.screen(vote, came, PeerId::random(), &self.governance, now_ms())
     }
 
     fn gossiped(&mut self, vote: Vote) -> Result<Ballot, Unwanted> {
-        self.screening.screen(vote, Came::ByGossip, PeerId::random(), &self.sets.get(), now_ms())
+        self.screening.screen(vote, Came::ByGossip, PeerId::random(), &self.governance, now_ms())
     }
 }
 
@@ -54,6 +57,27 @@ fn strangers_impostors_and_the_banned_are_not_heard() {
     let mut other_set = vote(&batch, 1, &[0, 0]);
     other_set.set_id = 2;
     assert_eq!(bench.direct(1, other_set).unwrap_err(), Unwanted::WrongSet);
+}
+
+#[test]
+fn who_may_not_attest_is_told_so_before_anything_is_computed() {
+    let mut bench = bench();
+    let batch = bench.batch.clone();
+    bench.governance.set_rule(Some(TaskRule { minimum_attester_power: 2, ..TaskRule::default() }));
+    assert_eq!(bench.direct(1, vote(&batch, 1, &[0, 0])).unwrap_err(), Unwanted::BelowMinimum);
+    bench.governance.set_rule(Some(TaskRule { max_attesters: 1, ..TaskRule::default() }));
+    let (_, electorate) = bench.governance.electorate(1, SLOT).unwrap();
+    let [seated] = electorate.seats().unwrap() else { panic!("one seat") };
+    for attester in (0..3).filter(|attester| attester != seated) {
+        let mut junk = vote(&batch, attester, &[0, 0]);
+        junk.signature = [7; 96];
+        assert_eq!(bench.direct(attester, junk).unwrap_err(), Unwanted::NotInCommittee, "not even its point is read");
+    }
+    assert_eq!(bench.direct(3, vote(&batch, 3, &[0, 0])).unwrap_err(), Unwanted::Stranger, "no power");
+    assert!(bench.direct(*seated, vote(&batch, *seated, &[0, 0])).is_ok());
+    bench.governance.set_rule(Some(TaskRule::default()));
+    let other = usize::from(*seated == 0);
+    assert!(bench.direct(other, vote(&batch, other, &[0, 0])).is_ok(), "governance may lift the cap at any time");
 }
 
 #[test]
@@ -90,7 +114,7 @@ fn votes_for_a_batch_that_is_not_there_yet_wait_for_it_in_bounds() {
     let peer = PeerId::random();
     let mut park = |attester, peer| {
         let came = Came::Directly(controller(attester));
-        bench.screening.screen(vote(&late, attester, &[0, 0, 0]), came, peer, &bench.sets.get(), now_ms()).unwrap_err()
+        bench.screening.screen(vote(&late, attester, &[0, 0, 0]), came, peer, &bench.governance, now_ms()).unwrap_err()
     };
     assert_eq!(park(0, peer), Unwanted::Parked);
     assert_eq!(park(1, peer), Unwanted::Parked);

@@ -239,7 +239,7 @@ mod tests {
         };
         let note = "AA23".to_owned();
         assert_eq!(label(written_off(&TaskState::Proposed, None, None, None)), "no_quorum");
-        let tally = Tally { approve: 2, reject: 1, abstain: 0, silent: 1, total: 4 };
+        let tally = Tally { approve: 2, reject: 1, abstain: 0, silent: 1, total: 4, seats: false };
         assert_eq!(
             label(written_off(&TaskState::Proposed, None, None, Some(tally))),
             "no_quorum: of a power of 4: 2 approve, 1 reject, 0 abstain, 1 silent"

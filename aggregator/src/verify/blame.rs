@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ditto_core::bls::{Purpose, Scheme};
+use ditto_core::committee::Electorate;
 use ditto_core::operators::OperatorSet;
 use rand::Rng;
 
@@ -32,6 +33,7 @@ pub struct Found<S: Scheme, Tag> {
 /// Looks for a certificate. Culprits are taken out of `candidates`.
 pub fn certificate<S: Scheme<Key = ditto_core::bls::PublicKey>, Tag>(
     set: &OperatorSet,
+    electorate: &Electorate,
     candidates: &mut Candidates<S, Tag>,
     digest: &[u8; 32],
     suffices: impl Fn(u128) -> bool,
@@ -42,7 +44,7 @@ pub fn certificate<S: Scheme<Key = ditto_core::bls::PublicKey>, Tag>(
     let mut checker = Checker::<S>::new(digest);
     loop {
         let available: BTreeSet<usize> = candidates.keys().copied().collect();
-        let Some(chosen) = cheapest(set, &available, &suffices, margin) else { break };
+        let Some(chosen) = cheapest(electorate, &available, &suffices, margin) else { break };
         let sum = checker.plain(set, &held(set, candidates, &chosen));
         if let Some(sum) = sum {
             found.certificate = Some((chosen, sum));

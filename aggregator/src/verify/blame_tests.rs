@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::testing::{operator_set, secret};
+use crate::testing::{electorate, operator_set, secret};
 use alloy::primitives::keccak256;
 use ditto_core::bls::{Bls12381, Signature, SignatureSum};
 use ditto_core::quorum::QuorumRule;
@@ -122,7 +122,7 @@ proptest! {
         let suffices = |signed: u128| rule.approves(signed, set.total_power);
         let mut candidates = votes(&kinds);
         let all = candidates.clone();
-        let found = certificate::<Bls12381, _>(&set, &mut candidates, &DIGEST, suffices, margin, &mut rng(seed));
+        let found = certificate::<Bls12381, _>(&set, &electorate(&set), &mut candidates, &DIGEST, suffices, margin, &mut rng(seed));
 
         let honest = kinds.iter().filter(|kind| **kind == Kind::Honest).count() as u128;
         for (_, kind) in &found.culprits {
@@ -168,7 +168,7 @@ fn two_hundred_votes_with_three_bad_cost_logarithmically_many_checks() {
     let rule = QuorumRule::default();
     let suffices = |signed: u128| rule.approves(signed, set.total_power);
     let mut candidates = votes(&kinds);
-    let found = certificate::<Bls12381, _>(&set, &mut candidates, &DIGEST, suffices, 1, &mut rng(1));
+    let found = certificate::<Bls12381, _>(&set, &electorate(&set), &mut candidates, &DIGEST, suffices, 1, &mut rng(1));
     let mut named: Vec<usize> = found.culprits.iter().map(|(index, _)| *index).collect();
     named.sort_unstable();
     assert_eq!(named, [3, 77, 199]);
@@ -183,12 +183,12 @@ fn one_check_when_all_are_honest_and_a_forged_copy_costs_the_true_vote_nothing()
     let rule = QuorumRule::default();
     let suffices = |signed: u128| rule.approves(signed, 4);
     let mut candidates = votes(&[Kind::Honest; 4]);
-    let found = certificate::<Bls12381, _>(&set, &mut candidates, &DIGEST, suffices, 1, &mut rng(2));
+    let found = certificate::<Bls12381, _>(&set, &electorate(&set), &mut candidates, &DIGEST, suffices, 1, &mut rng(2));
     assert_eq!((found.checks, found.certificate.unwrap().0.len()), (1, 4));
 
     let forged = votes(&[Kind::Bad; 4]);
     candidates.get_mut(&2).unwrap().insert(0, forged[&2][0]);
-    let found = certificate::<Bls12381, _>(&set, &mut candidates, &DIGEST, suffices, 1, &mut rng(3));
+    let found = certificate::<Bls12381, _>(&set, &electorate(&set), &mut candidates, &DIGEST, suffices, 1, &mut rng(3));
     assert_eq!(found.certificate.unwrap().0, [0, 1, 2, 3]);
     assert_eq!(found.culprits, [(2, Kind::Bad)], "the forged vote, not the member's own");
 }
@@ -233,12 +233,12 @@ fn exactly_two_thirds_is_not_enough_and_one_third_rejects() {
     let rule = QuorumRule::default();
     let mut four = votes(&[Kind::Honest, Kind::Honest, Kind::Honest, Kind::Honest, Kind::Silent, Kind::Silent]);
     let approves = |signed| rule.approves(signed, 6);
-    let found = certificate::<Bls12381, _>(&set, &mut four, &DIGEST, approves, 1, &mut rng(4));
+    let found = certificate::<Bls12381, _>(&set, &electorate(&set), &mut four, &DIGEST, approves, 1, &mut rng(4));
     assert!(found.certificate.is_none());
     assert_eq!(found.checks, 0, "nothing is checked that cannot decide");
     four.remove(&0);
     four.remove(&1);
     let rejects = |signed| rule.rejects(signed, 6);
-    let found = certificate::<Bls12381, _>(&set, &mut four, &DIGEST, rejects, 1, &mut rng(5));
+    let found = certificate::<Bls12381, _>(&set, &electorate(&set), &mut four, &DIGEST, rejects, 1, &mut rng(5));
     assert_eq!(found.certificate.unwrap().0, [2, 3]);
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use alloy::primitives::B256;
 use ditto_core::bls::{Bls12381, Signature};
-use ditto_core::operators::OperatorSet;
+use ditto_core::committee::Electorate;
 use ditto_core::p2p::PeerId;
 use ditto_core::proposal::BatchId;
 use ditto_core::verdict::{Verdict, VerdictVector};
@@ -22,7 +22,6 @@ use super::split::{Class, Support, classes};
 use super::tally::{self, Tallies, Tally};
 use crate::batch::Batch;
 use crate::collect::Ballot;
-use crate::governance::Rule;
 
 /// Who sent a vote directly; `None`: it was gossiped.
 pub type Sender = Option<PeerId>;
@@ -79,8 +78,8 @@ pub enum Due {
 #[derive(Default)]
 struct Group {
     candidates: Candidates<Bls12381, Sender>,
-    /// The power of everybody in it.
-    power: u128,
+    /// How much the votes in it count.
+    weight: u128,
     /// Members whose first vote was part of a sum that held.
     sound: BTreeSet<usize>,
     /// When it was asked for: who is expected to join.
@@ -95,7 +94,7 @@ struct Votes {
     batch: Arc<Batch>,
     groups: HashMap<VerdictVector, Group>,
     heard: BTreeSet<usize>,
-    /// How many members have power; known with the first vote.
+    /// How many members' votes count; known with the first vote.
     everybody: usize,
     /// Tasks with a certificate.
     settled: Places,
@@ -124,7 +123,7 @@ pub struct Groups(HashMap<BatchId, Votes>, Tallies);
 
 impl Groups {
     /// Adds a vote; gives what is to be checked at once.
-    pub fn add(&mut self, ballot: Ballot, set: &OperatorSet, rule: &Rule) -> Added {
+    pub fn add(&mut self, ballot: Ballot, electorate: &Electorate) -> Added {
         let Ballot { batch, attester, verdicts, signature, sender } = ballot;
         let votes = self.0.entry(batch.id).or_insert_with(|| Votes::new(batch));
         let decides = Places::decided_by(&verdicts);
@@ -132,17 +131,17 @@ impl Groups {
             return Added::Late;
         }
         if votes.heard.is_empty() {
-            votes.everybody = set.members.iter().filter(|member| member.power > 0).count();
+            votes.everybody = electorate.attesters();
         }
         votes.heard.insert(attester);
         votes.split.changed = true;
         let group = votes.groups.entry(verdicts.clone()).or_default();
-        group.place(attester, signature, sender, set);
+        group.place(attester, signature, sender, electorate);
         if group.out {
             return Added::Gathered;
         }
-        if votes.settled.meets(&decides) || !rule.decides(set, &verdicts, group.power) {
-            return votes.contest_at_once(set, rule).map_or(Added::Gathered, |c| Added::Contested(Box::new(c)));
+        if votes.settled.meets(&decides) || !electorate.decides(&verdicts, group.weight) {
+            return votes.contest_at_once(electorate).map_or(Added::Gathered, |c| Added::Contested(Box::new(c)));
         }
         group.since.get_or_insert_with(Instant::now);
         let complete = match &group.expected {
@@ -160,7 +159,7 @@ impl Groups {
         &mut self,
         timer: Duration,
         split_after: Duration,
-        sets: impl Fn(&Batch) -> Option<(Arc<OperatorSet>, Rule)>,
+        electorates: impl Fn(&Batch) -> Option<Arc<Electorate>>,
     ) -> Vec<Due> {
         let mut due = Vec::new();
         for votes in self.0.values_mut().filter(|votes| !votes.is_over()) {
@@ -174,8 +173,8 @@ impl Groups {
             if !votes.may_be_contested() || votes.split.asked_at.is_some_and(|asked| asked.elapsed() < split_after) {
                 continue;
             }
-            let Some((set, rule)) = sets(&votes.batch) else { continue };
-            if !votes.has_askable(&set, &rule) {
+            let Some(electorate) = electorates(&votes.batch) else { continue };
+            if !votes.has_askable(&electorate) {
                 // Nothing changes until another vote comes.
                 votes.split.changed = false;
                 votes.split.since = None;
@@ -191,12 +190,12 @@ impl Groups {
     }
 
     /// Puts a group back that could not be checked; it is due again after the timer.
-    pub fn put_back(&mut self, ripe: Ripe, set: Option<&OperatorSet>) {
+    pub fn put_back(&mut self, ripe: Ripe, electorate: Option<&Electorate>) {
         let group = self.0.get_mut(&ripe.batch.id).and_then(|votes| votes.groups.get_mut(&ripe.verdicts));
         if let Some(group) = group {
             group.out = false;
             group.since = Some(Instant::now());
-            group.give_back(ripe.candidates, set);
+            group.give_back(ripe.candidates, electorate);
         }
     }
 
@@ -208,8 +207,7 @@ impl Groups {
         verdicts: &VerdictVector,
         left: Candidates<Bls12381, Sender>,
         found: &Found<Bls12381, Sender>,
-        set: &OperatorSet,
-        rule: &Rule,
+        electorate: &Electorate,
     ) -> Option<u16> {
         let votes = self.0.get_mut(&id)?;
         let decides = Places::decided_by(verdicts);
@@ -217,10 +215,10 @@ impl Groups {
         if let Some(group) = votes.groups.get_mut(verdicts) {
             group.out = false;
             group.since = None;
-            group.give_back(left, Some(set));
+            group.give_back(left, Some(electorate));
             if let Some((signers, _)) = &found.certificate {
                 group.sound.extend(signers);
-            } else if first && rule.decides(set, verdicts, group.power) {
+            } else if first && electorate.decides(verdicts, group.weight) {
                 // Votes that came meanwhile may make up for the bad ones.
                 group.since = Some(Instant::now());
             } else {
@@ -243,35 +241,37 @@ impl Groups {
     }
 
     /// Puts the checked groups of a contested batch back. Gives what attesters are to be asked, if anything.
-    pub fn settle_contested(&mut self, contested: Contested, set: &OperatorSet, rule: &Rule) -> Option<Question> {
+    pub fn settle_contested(&mut self, contested: Contested, electorate: &Electorate) -> Option<Question> {
         let votes = self.0.get_mut(&contested.batch.id)?;
         for (verdicts, candidates) in contested.groups {
             let Some(group) = votes.groups.get_mut(&verdicts) else { continue };
             group.out = false;
             group.sound = candidates.keys().copied().collect();
-            group.give_back(candidates, Some(set));
-            if rule.decides(set, &verdicts, group.power) && !votes.settled.meets(&Places::decided_by(&verdicts)) {
+            group.give_back(candidates, Some(electorate));
+            if electorate.decides(&verdicts, group.weight) && !votes.settled.meets(&Places::decided_by(&verdicts)) {
                 group.since = Some(Instant::now());
             }
         }
-        votes.ask(set, rule)
+        votes.ask(electorate)
     }
 
     /// Forgets what is over; how the votes on it were divided is kept a while.
-    pub fn forget(&mut self, now_ms: u64, sets: impl Fn(&Batch) -> Option<Arc<OperatorSet>>) {
+    pub fn forget(&mut self, now_ms: u64, electorates: impl Fn(&Batch) -> Option<Arc<Electorate>>) {
         let over = |votes: &mut Votes| votes.batch.valid_until().saturating_mul(1000) <= now_ms;
         for (id, votes) in self.0.extract_if(|_, votes| over(votes)) {
-            if let Some(set) = sets(&votes.batch).filter(|_| !votes.is_over()) {
-                self.1.keep(id, votes.tally(&set));
+            if let Some(electorate) = electorates(&votes.batch).filter(|_| !votes.is_over()) {
+                self.1.keep(id, votes.tally(&electorate));
             }
         }
     }
 
     /// How the votes on a task are, or were, divided; nothing when none was heard.
     #[must_use]
-    pub fn tally(&self, id: BatchId, place: u16, set: Option<&OperatorSet>) -> Option<Tally> {
-        match (self.0.get(&id), set) {
-            (Some(votes), Some(set)) if !votes.heard.is_empty() => votes.tally(set).get(usize::from(place)).copied(),
+    pub fn tally(&self, id: BatchId, place: u16, electorate: Option<&Electorate>) -> Option<Tally> {
+        match (self.0.get(&id), electorate) {
+            (Some(votes), Some(electorate)) if !votes.heard.is_empty() => {
+                votes.tally(electorate).get(usize::from(place)).copied()
+            }
             _ => self.1.of(id, place),
         }
     }
@@ -279,14 +279,13 @@ impl Groups {
 
 impl Group {
     /// What came directly goes before what was gossiped.
-    fn place(&mut self, attester: usize, signature: Signature, sender: Sender, set: &OperatorSet) {
+    fn place(&mut self, attester: usize, signature: Signature, sender: Sender, electorate: &Electorate) {
         let held = self.candidates.entry(attester).or_default();
         if held.iter().any(|(other, _)| *other == signature) {
             return;
         }
         if held.is_empty() {
-            let power = set.members.get(attester).map_or(0, |member| member.power);
-            self.power = self.power.saturating_add(power);
+            self.weight = self.weight.saturating_add(electorate.weight(attester));
         }
         if sender.is_some() || held.is_empty() {
             held.insert(0, (signature, sender));
@@ -296,8 +295,8 @@ impl Group {
         }
     }
 
-    /// Gives back what was out, before what came meanwhile, and reckons the power anew.
-    fn give_back(&mut self, candidates: Candidates<Bls12381, Sender>, set: Option<&OperatorSet>) {
+    /// Gives back what was out, before what came meanwhile, and reckons anew how much they count.
+    fn give_back(&mut self, candidates: Candidates<Bls12381, Sender>, electorate: Option<&Electorate>) {
         for (attester, back) in candidates {
             let held = self.candidates.entry(attester).or_default();
             let meanwhile = std::mem::replace(held, back);
@@ -315,9 +314,8 @@ impl Group {
         }
         self.candidates.retain(|_, held| !held.is_empty());
         self.sound.retain(|attester| self.candidates.contains_key(attester));
-        if let Some(set) = set {
-            let members = self.candidates.keys().filter_map(|attester| set.members.get(*attester));
-            self.power = members.fold(0, |sum, member| sum.saturating_add(member.power));
+        if let Some(electorate) = electorate {
+            self.weight = electorate.weight_of(self.candidates.keys());
         }
     }
 }
@@ -359,9 +357,9 @@ impl Votes {
         }
     }
 
-    fn tally(&self, set: &OperatorSet) -> Vec<Tally> {
+    fn tally(&self, electorate: &Electorate) -> Vec<Tally> {
         let votes = self.groups.iter().map(|(verdicts, group)| (verdicts, group.candidates.keys().copied().collect()));
-        tally::count(set, self.tasks(), &self.heard, votes)
+        tally::count(electorate, self.tasks(), &self.heard, votes)
     }
 
     fn take(&mut self, verdicts: &VerdictVector) -> Option<Ripe> {
@@ -378,9 +376,9 @@ impl Votes {
     }
 
     /// Everybody spoke for the first time, and no group can decide.
-    fn contest_at_once(&mut self, set: &OperatorSet, rule: &Rule) -> Option<Contested> {
+    fn contest_at_once(&mut self, electorate: &Electorate) -> Option<Contested> {
         let ready = self.heard.len() >= self.everybody && self.split.asked_at.is_none() && self.may_be_contested();
-        if ready && self.has_askable(set, rule) { self.contest() } else { None }
+        if ready && self.has_askable(electorate) { self.contest() } else { None }
     }
 
     /// Tasks that may be asked about: once with others, and once more alone.
@@ -413,9 +411,8 @@ impl Votes {
     }
 
     /// Has any task that may be asked about a quorum of its own, if all votes are what they say?
-    fn has_askable(&self, set: &OperatorSet, rule: &Rule) -> bool {
-        let decides = |approves, power| rule.suffices(set, approves, power);
-        !classes(set, self.tasks(), &self.askable(), &self.support(false), decides, false).is_empty()
+    fn has_askable(&self, electorate: &Electorate) -> bool {
+        !classes(electorate, self.tasks(), &self.askable(), &self.support(false), false).is_empty()
     }
 
     /// Takes the groups out to be checked.
@@ -433,8 +430,7 @@ impl Votes {
         (!groups.is_empty()).then(|| Contested { batch: self.batch.clone(), groups })
     }
 
-    fn ask(&mut self, set: &OperatorSet, rule: &Rule) -> Option<Question> {
-        let decides = |approves, power| rule.suffices(set, approves, power);
+    fn ask(&mut self, electorate: &Electorate) -> Option<Question> {
         let (all, tasks) = (self.support(true), self.tasks());
         // Who was asked for its own words and did not come is counted on only where nothing goes without.
         let absent = self.absent();
@@ -450,8 +446,8 @@ impl Votes {
             let open = |again: bool| -> Places {
                 askable.iter().filter(|place| !taken.holds(*place) && self.split.once.holds(*place) == again).collect()
             };
-            asked.extend(classes(set, tasks, &open(false), support, decides, true));
-            asked.extend(classes(set, tasks, &open(true), support, decides, false));
+            asked.extend(classes(electorate, tasks, &open(false), support, true));
+            asked.extend(classes(electorate, tasks, &open(true), support, false));
         }
         if asked.is_empty() {
             return None;

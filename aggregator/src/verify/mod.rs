@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use ditto_core::bls::{Bls12381, Purpose, Signature};
 use ditto_core::clock::SlotClock;
+use ditto_core::committee::Electorate;
 use ditto_core::consent::SigningDomain;
 use ditto_core::operators::OperatorSet;
 use ditto_core::p2p::Transport;
@@ -34,7 +35,7 @@ use crate::batch::{Batch, Certified};
 use crate::collect::{Asked, Ballot, Suspicion};
 use crate::config::VerificationConfig;
 use crate::evidence::{Evidence, Store};
-use crate::governance::{Governance, Rule};
+use crate::governance::Governance;
 use crate::votes;
 use groups::{Added, Groups, digest_of};
 
@@ -91,18 +92,17 @@ impl Gathering {
     /// How the votes on a task are, or were, divided; nothing when none was heard in this run.
     #[must_use]
     pub fn tally(&self, batch: &Batch, place: u16, governance: &Governance) -> Option<Tally> {
-        let accepted = governance.sets().get();
-        self.lock().tally(batch.id, place, accepted.set(batch.set_id()).map(AsRef::as_ref))
+        let electorate = governance.electorate(batch.set_id(), batch.slot()).map(|(_, electorate)| electorate);
+        self.lock().tally(batch.id, place, electorate.as_deref())
     }
 
     /// What is due now; forgets what is over.
     pub fn due(&self, config: &VerificationConfig, governance: &Governance, now_ms: u64) -> Vec<Due> {
         let mut groups = self.lock();
-        let accepted = governance.sets().get();
-        groups.forget(now_ms, |batch| accepted.set(batch.set_id()).cloned());
+        let electorate = |batch: &Batch| Some(governance.electorate(batch.set_id(), batch.slot())?.1);
+        groups.forget(now_ms, electorate);
         let timer = Duration::from_millis(config.group_timer_ms);
-        let known = |batch: &Batch| Some((accepted.set(batch.set_id())?.clone(), governance.rule()?));
-        groups.due(timer, Duration::from_millis(config.split_after_ms), known)
+        groups.due(timer, Duration::from_millis(config.split_after_ms), electorate)
     }
 }
 
@@ -170,8 +170,8 @@ impl Verify {
     }
 
     fn gather(&self, ballot: Ballot) -> (Outcome, Option<Made>) {
-        let Some((set, rule)) = self.known(&ballot.batch) else { return ("no_set", None) };
-        let added = self.gathering.lock().add(ballot, &set, &rule);
+        let Some((_, electorate)) = self.known(&ballot.batch) else { return ("no_set", None) };
+        let added = self.gathering.lock().add(ballot, &electorate);
         match added {
             Added::Gathered => ("gathered", None),
             Added::Late => {
@@ -183,22 +183,22 @@ impl Verify {
         }
     }
 
-    fn known(&self, batch: &Batch) -> Option<(Arc<OperatorSet>, Rule)> {
-        let accepted = self.governance.sets().get();
-        Some((accepted.set(batch.set_id())?.clone(), self.governance.rule()?))
+    fn known(&self, batch: &Batch) -> Option<(Arc<OperatorSet>, Arc<Electorate>)> {
+        self.governance.electorate(batch.set_id(), batch.slot())
     }
 
     fn check(&self, mut ripe: Ripe) -> (Outcome, Option<Made>) {
-        let Some((set, rule)) = self.known(&ripe.batch) else {
+        let Some((set, electorate)) = self.known(&ripe.batch) else {
             self.gathering.lock().put_back(ripe, None);
             return ("no_set", None);
         };
         self.leave_out_banned(&set, &mut ripe.candidates);
         let digest = digest_of(&ripe.batch, &ripe.verdicts, &self.domain);
-        let suffices = |signed| rule.decides(&set, &ripe.verdicts, signed);
+        let suffices = |signed| electorate.decides(&ripe.verdicts, signed);
         let margin = self.config.margin_votes;
         let found = blame::certificate::<Bls12381, _>(
             &set,
+            &electorate,
             &mut ripe.candidates,
             &digest.0,
             suffices,
@@ -206,7 +206,7 @@ impl Verify {
             &mut rand::rng(),
         );
         self.account_for(&set, &ripe.batch, &found);
-        let part = self.gathering.lock().settle(ripe.batch.id, &ripe.verdicts, ripe.candidates, &found, &set, &rule);
+        let part = self.gathering.lock().settle(ripe.batch.id, &ripe.verdicts, ripe.candidates, &found, &electorate);
         match (found.certificate, part) {
             (Some((signers, signature)), Some(part)) => {
                 votes::count_many("counted", signers.len());
@@ -221,14 +221,14 @@ impl Verify {
     /// Checks the groups of a batch one by one, and finds what of it can be decided in parts.
     fn split(&self, mut contested: Contested) -> (Outcome, Option<Made>) {
         let batch = contested.batch.clone();
-        let Some((set, rule)) = self.known(&batch) else { return ("no_set", None) };
+        let Some((set, electorate)) = self.known(&batch) else { return ("no_set", None) };
         for (verdicts, candidates) in &mut contested.groups {
             self.leave_out_banned(&set, candidates);
             let digest = digest_of(&batch, verdicts, &self.domain);
             let found = blame::sift::<Bls12381, _>(&set, candidates, &digest.0, &mut rand::rng());
             self.account_for(&set, &batch, &found);
         }
-        let Some(question) = self.gathering.lock().settle_contested(contested, &set, &rule) else {
+        let Some(question) = self.gathering.lock().settle_contested(contested, &electorate) else {
             return ("nothing_to_ask", None);
         };
         tracing::info!(

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ditto_core::operators::OperatorSet;
+use ditto_core::committee::Electorate;
 use ditto_core::verdict::{Verdict, VerdictVector};
 
 use super::places::Places;
@@ -29,40 +29,28 @@ struct Own {
     place: usize,
     verdict: Verdict,
     supporters: BTreeSet<usize>,
-    power: u128,
+    weight: u128,
 }
 
-/// The classes of those tasks of `open` that have a quorum of their own. `decides(approves, power)` says whether so much
-/// power suffices for a vector that approves anything, or for one that does not. When not `together`, every task is a
-/// class of its own.
-pub fn classes(
-    set: &OperatorSet,
-    tasks: usize,
-    open: &Places,
-    support: &Support,
-    decides: impl Fn(bool, u128) -> bool,
-    together: bool,
-) -> Vec<Class> {
-    let power = |supporters: &BTreeSet<usize>| {
-        supporters
-            .iter()
-            .filter_map(|i| set.members.get(*i))
-            .fold(0u128, |sum, member| sum.saturating_add(member.power))
-    };
+/// The classes of those tasks of `open` that have a quorum of their own. When not `together`, every task is a class of its
+/// own.
+pub fn classes(electorate: &Electorate, tasks: usize, open: &Places, support: &Support, together: bool) -> Vec<Class> {
+    let weight = |supporters: &BTreeSet<usize>| electorate.weight_of(supporters);
+    let decides = |approves: bool, weight: u128| electorate.suffices(approves, weight);
     let mut own: BTreeMap<usize, Own> = BTreeMap::new();
     for ((place, verdict), supporters) in support.iter().filter(|((place, _), _)| open.holds(*place)) {
-        let power = power(supporters);
+        let weight = weight(supporters);
         let approves = *verdict == Verdict::Approve;
-        if *verdict == Verdict::Abstain || !decides(approves, power) {
+        if *verdict == Verdict::Abstain || !decides(approves, weight) {
             continue;
         }
         // Two reasons for a rejection may both have their third: the heavier one goes.
-        if own.get(place).is_none_or(|known| known.power < power) {
-            own.insert(*place, Own { place: *place, verdict: *verdict, supporters: supporters.clone(), power });
+        if own.get(place).is_none_or(|known| known.weight < weight) {
+            own.insert(*place, Own { place: *place, verdict: *verdict, supporters: supporters.clone(), weight });
         }
     }
     let mut own: Vec<Own> = own.into_values().collect();
-    own.sort_by(|a, b| b.power.cmp(&a.power).then(a.place.cmp(&b.place)));
+    own.sort_by(|a, b| b.weight.cmp(&a.weight).then(a.place.cmp(&b.place)));
     let mut classes: Vec<Class> = Vec::new();
     for task in own {
         let approves = task.verdict == Verdict::Approve;
@@ -72,8 +60,8 @@ pub fn classes(
             .filter(|_| together)
             .filter_map(|(at, class)| {
                 let both: BTreeSet<usize> = class.supporters.intersection(&task.supporters).copied().collect();
-                let power = power(&both);
-                decides(approves || class.verdicts.approves_any(), power).then_some((power, at, both))
+                let weight = weight(&both);
+                decides(approves || class.verdicts.approves_any(), weight).then_some((weight, at, both))
             })
             // The one that loses the least; of equals the first.
             .max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
@@ -96,7 +84,7 @@ pub fn classes(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing::operator_set;
+    use crate::testing::{electorate, operator_set};
     use ditto_core::quorum::QuorumRule;
     use proptest::prelude::*;
 
@@ -113,12 +101,8 @@ mod tests {
 
     fn split(said: &[Vec<u8>], together: bool) -> Vec<(Vec<u8>, usize)> {
         let set = operator_set(&vec![1; said.len()]);
-        let rule = QuorumRule::default();
-        let decides = |approves: bool, power: u128| {
-            if approves { rule.approves(power, set.total_power) } else { rule.rejects(power, set.total_power) }
-        };
         let tasks = said[0].len();
-        classes(&set, tasks, &Places::all(tasks), &support(said), decides, together)
+        classes(&electorate(&set), tasks, &Places::all(tasks), &support(said), together)
             .into_iter()
             .map(|class| (class.verdicts.bytes(), class.supporters.len()))
             .collect()

@@ -7,7 +7,7 @@ use ditto_core::admission::AcceptedSets;
 use ditto_core::bls::SignatureSum;
 use ditto_core::clock::Clock;
 use ditto_core::p2p::{Acceptance, MessageToken, PeerId, PublishError, SendError, Topic, VoteReceipt};
-use ditto_core::quorum::QuorumRule;
+use ditto_core::quorum::{QuorumRule, TaskRule};
 use ditto_core::stage::{Pipeline, StageConfig};
 use ditto_core::wire::{Split, Vote};
 use futures::future::BoxFuture;
@@ -60,7 +60,7 @@ struct Room {
     batch: Arc<Batch>,
     set: Arc<OperatorSet>,
     screening: Screening,
-    sets: AcceptedSets,
+    electorate: Arc<Electorate>,
     verify: Verify,
     said: Vec<(Nature, Vec<u8>)>,
     certificates: Vec<Verified>,
@@ -69,18 +69,26 @@ struct Room {
     _state: tempfile::TempDir,
 }
 
-const RULE: Rule = Rule {
+const RULE: TaskRule = TaskRule {
+    task_definition: 1,
     quorum: QuorumRule { approve_numerator: 2, approve_denominator: 3, reject_numerator: 1, reject_denominator: 3 },
     minimum_power: 0,
+    max_attesters: 0,
+    minimum_attester_power: 0,
 };
 
 impl Room {
     fn new(powers: &[u128], said: Vec<(Nature, Vec<u8>)>) -> Self {
+        Self::under(RULE, powers, said)
+    }
+
+    fn under(rule: TaskRule, powers: &[u128], said: Vec<(Nature, Vec<u8>)>) -> Self {
         let tasks = said[0].1.len() as u64;
         let (set, sets) = (operator_set(powers), AcceptedSets::new());
         sets.replace(vec![set.clone()]);
         let governance = Governance::new(sets.clone());
-        governance.set_rule(Some(RULE));
+        governance.set_rule(Some(rule));
+        let electorate = governance.electorate(1, SLOT).unwrap().1;
         // What is due is due at once, so that no test waits.
         let config = VerificationConfig { group_timer_ms: 0, split_after_ms: 0, ..VerificationConfig::default() };
         let (asked, bans, state) = (Asked::default(), Bans::new(config), tempfile::tempdir().unwrap());
@@ -104,14 +112,14 @@ impl Room {
             ask,
         };
         let (certificates, questions, refused) = (Vec::new(), Vec::new(), Vec::new());
-        Self { batch, set, screening, sets, verify, said, certificates, questions, refused, _state: state }
+        Self { batch, set, screening, electorate, verify, said, certificates, questions, refused, _state: state }
     }
 
     fn send(&mut self, attester: usize, vote: Vote) {
         // From bytes, as it comes.
         let vote = Vote::decode(&vote.encode().unwrap()).unwrap();
         let came = Came::Directly(controller(attester));
-        let screened = self.screening.screen(vote, came, PeerId::random(), &self.sets.get(), now_ms());
+        let screened = self.screening.screen(vote, came, PeerId::random(), &self.verify.governance, now_ms());
         for suspicion in self.screening.suspicions() {
             self.take(Job::Suspicion(Box::new(suspicion)));
         }
@@ -191,8 +199,8 @@ impl Room {
             for signer in &made.signers {
                 sum.add(&made.signature, &self.set.members[*signer].key);
             }
-            let power = made.signers.iter().map(|signer| self.set.members[*signer].power).sum();
-            assert!(RULE.decides(&self.set, &made.verdicts, power));
+            assert!(self.electorate.decides(&made.verdicts, self.electorate.weight_of(&made.signers)));
+            assert!(made.signers.iter().all(|signer| self.electorate.weight(*signer) > 0));
             assert!(self.is_sound(made), "a certificate does not verify");
             for (place, byte) in made.verdicts.bytes().into_iter().enumerate().filter(|(_, byte)| *byte != 255) {
                 assert_eq!(decided[place], 255, "a task in two certificates");
@@ -217,15 +225,50 @@ impl Room {
     fn own_quorums(&self, counts: impl Fn(Nature) -> bool) -> Vec<BTreeSet<u8>> {
         let tasks = self.batch.hashes.len();
         let power = |place: usize, byte: u8| -> u128 {
-            let said = self.said.iter().zip(&self.set.members);
-            said.filter(|((nature, bytes), _)| counts(*nature) && bytes[place] == byte)
-                .map(|(_, member)| member.power)
+            let said = self.said.iter().enumerate();
+            said.filter(|(_, (nature, bytes))| counts(*nature) && bytes[place] == byte)
+                .map(|(member, _)| self.electorate.weight(member))
                 .sum()
         };
         let decides =
-            |place: usize, byte: &u8| *byte != 255 && RULE.suffices(&self.set, *byte == 0, power(place, *byte));
+            |place: usize, byte: &u8| *byte != 255 && self.electorate.suffices(*byte == 0, power(place, *byte));
         (0..tasks).map(|place| [0u8, 3, 4].into_iter().filter(|byte| decides(place, byte)).collect()).collect()
     }
+}
+
+#[test]
+fn a_committee_decides_alone() {
+    let rule = TaskRule { max_attesters: 4, ..RULE };
+    let mut room = Room::under(rule, &[1; 9], honest(&[[0u8, 0].as_slice(); 9]));
+    let seats = room.electorate.seats().unwrap().to_vec();
+    room.run(&[0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!((room.outcome(), room.certificates.len()), (vec![0, 0], 1));
+    let mut owners = seats.clone();
+    owners.dedup();
+    assert_eq!(room.refused, vec![Unwanted::NotInCommittee; 9 - owners.len()]);
+    assert!(room.certificates[0].signers.iter().all(|signer| owners.contains(signer)));
+
+    let minimum = TaskRule { minimum_attester_power: 2, ..RULE };
+    let mut room = Room::under(minimum, &[1, 2, 2, 2, 1], honest(&[[0u8].as_slice(); 5]));
+    room.run(&[0, 4, 1, 2, 3]);
+    assert_eq!((room.outcome(), room.certificates[0].signers.clone()), (vec![0], vec![1, 2, 3]));
+    assert_eq!(room.refused, [Unwanted::BelowMinimum; 2]);
+}
+
+#[test]
+fn exactly_at_the_thirds_of_the_seats() {
+    // Of six seats, each its owner's only one: four approve the first task, two reject the second, five agree on the third.
+    let rule = TaskRule { max_attesters: 6, ..RULE };
+    let said = [&[0u8, 3, 0] as &[u8], &[0, 3, 0], &[0, 255, 0], &[0, 255, 0], &[255, 0, 0], &[255, 255, 4]];
+    let everybody = |seats: &[usize]| {
+        let mut all = vec![&[3u8, 0, 3] as &[u8]; 12];
+        seats.iter().zip(said).for_each(|(owner, words)| all[*owner] = words);
+        Room::under(rule, &[1; 12], honest(&all))
+    };
+    let mut room = everybody(everybody(&[]).electorate.seats().unwrap());
+    room.run(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    assert_eq!(room.outcome(), [255, 3, 0], "not more than two thirds; a third; five of six");
+    assert!(room.refused.iter().all(|why| *why == Unwanted::NotInCommittee));
 }
 
 fn honest(said: &[&[u8]]) -> Vec<(Nature, Vec<u8>)> {
@@ -332,6 +375,29 @@ proptest! {
             } else {
                 prop_assert!(own.contains(&outcome[place]), "task {} has a quorum for {:?} and got {} (seed {})", place, own, outcome[place], seed);
             }
+        }
+        prop_assert!(room.questions.len() <= 1, "{} questions (seed {})", room.questions.len(), seed);
+    }
+
+    #[test]
+    fn a_committee_of_honest_attesters_certifies_every_quorum_of_seats(
+        (said, powers) in (3usize..9, 1usize..5).prop_flat_map(|(attesters, tasks)| {
+            (words(attesters, tasks), proptest::collection::vec(1u128..6, attesters))
+        }),
+        max_attesters in 1u16..8,
+        seed: u64,
+    ) {
+        use rand::SeedableRng;
+        use rand::seq::SliceRandom;
+        let said = said.into_iter().map(|bytes| (Nature::Honest, bytes)).collect::<Vec<_>>();
+        let mut order: Vec<usize> = (0..said.len()).collect();
+        order.shuffle(&mut rand::rngs::StdRng::seed_from_u64(seed));
+        let mut room = Room::under(TaskRule { max_attesters, ..RULE }, &powers, said);
+        room.run(&order);
+        let outcome = room.outcome();
+        for (place, own) in room.own_quorums(|_| true).into_iter().enumerate() {
+            prop_assert_eq!(own.is_empty(), outcome[place] == 255, "task {} (seed {})", place, seed);
+            prop_assert!(own.is_empty() || own.contains(&outcome[place]), "task {} (seed {})", place, seed);
         }
         prop_assert!(room.questions.len() <= 1, "{} questions (seed {})", room.questions.len(), seed);
     }

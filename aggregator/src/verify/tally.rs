@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
-use ditto_core::operators::OperatorSet;
+use ditto_core::committee::Electorate;
 use ditto_core::proposal::BatchId;
 use ditto_core::verdict::{Verdict, VerdictVector};
 
 /// Batches whose tallies are kept after they are over, until their tasks are written off.
 const KEPT: usize = 1_024;
 
-/// A task's votes, in voting power. As they were heard: a vote that no certificate was made of was not checked, and who
+/// A task's votes, in voting power, or in seats where a committee votes. As they were heard: a vote that no certificate was made of was not checked, and who
 /// was heard on both sides counts on both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -24,18 +24,24 @@ pub struct Tally {
     pub silent: u128,
     /// All there is.
     pub total: u128,
+    /// Whether seats are counted.
+    pub seats: bool,
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { approve, reject, abstain, silent, total } = self;
-        write!(f, "of a power of {total}: {approve} approve, {reject} reject, {abstain} abstain, {silent} silent")
+        let Self { approve, reject, abstain, silent, total, seats } = self;
+        match seats {
+            true => write!(f, "of {total} seats: ")?,
+            false => write!(f, "of a power of {total}: ")?,
+        }
+        write!(f, "{approve} approve, {reject} reject, {abstain} abstain, {silent} silent")
     }
 }
 
 /// Counts the votes on every task of a batch of so many; `votes` are the vectors and who was heard for each.
 pub fn count<'a>(
-    set: &OperatorSet,
+    electorate: &Electorate,
     tasks: usize,
     heard: &BTreeSet<usize>,
     votes: impl Iterator<Item = (&'a VerdictVector, Vec<usize>)>,
@@ -50,15 +56,16 @@ pub fn count<'a>(
             }
         }
     }
-    let power_of = |members: &mut dyn Iterator<Item = usize>| {
-        members.filter_map(|member| set.members.get(member)).fold(0u128, |sum, member| sum.saturating_add(member.power))
+    let weight_of = |members: &mut dyn Iterator<Item = usize>| {
+        members.fold(0u128, |sum, member| sum.saturating_add(electorate.weight(member)))
     };
     let tally = |(approve, reject): (BTreeSet<usize>, BTreeSet<usize>)| Tally {
-        approve: power_of(&mut approve.iter().copied()),
-        reject: power_of(&mut reject.iter().copied()),
-        abstain: power_of(&mut heard.iter().copied().filter(|who| !approve.contains(who) && !reject.contains(who))),
-        silent: power_of(&mut (0..set.members.len()).filter(|who| !heard.contains(who))),
-        total: set.total_power,
+        approve: weight_of(&mut approve.iter().copied()),
+        reject: weight_of(&mut reject.iter().copied()),
+        abstain: weight_of(&mut heard.iter().copied().filter(|who| !approve.contains(who) && !reject.contains(who))),
+        silent: weight_of(&mut (0..electorate.members()).filter(|who| !heard.contains(who))),
+        total: electorate.total(),
+        seats: electorate.seats().is_some(),
     };
     sides.into_iter().map(tally).collect()
 }
@@ -88,18 +95,19 @@ impl Tallies {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing::{batch, operator_set};
+    use crate::testing::{batch, electorate, operator_set};
     use proptest::prelude::*;
 
     #[test]
     fn a_tally_says_who_was_on_which_side_and_who_was_not_there() {
         let set = operator_set(&[10, 20, 30, 40, 0]);
+        let electorate = electorate(&set);
         let vector = |bytes: &[u8]| VerdictVector::from_bytes(bytes).unwrap();
         let (whole, part) = (vector(&[0, 3, 255]), vector(&[255, 0, 255]));
         let votes = [(&whole, vec![0, 1]), (&part, vec![2])];
         let heard = [0, 1, 2].into();
-        let tallies = count(&set, 3, &heard, votes.into_iter());
-        let tally = |approve, reject, abstain| Tally { approve, reject, abstain, silent: 40, total: 100 };
+        let tallies = count(&electorate, 3, &heard, votes.into_iter());
+        let tally = |approve, reject, abstain| Tally { approve, reject, abstain, silent: 40, total: 100, seats: false };
         assert_eq!(tallies, [tally(30, 0, 30), tally(30, 30, 0), tally(0, 0, 60)]);
         assert_eq!(tallies[1].to_string(), "of a power of 100: 30 approve, 30 reject, 0 abstain, 40 silent");
     }
@@ -127,7 +135,8 @@ mod tests {
             let vectors: Vec<_> = said.iter().map(|(_, bytes)| VerdictVector::from_bytes(bytes).unwrap()).collect();
             let heard: BTreeSet<usize> = (0..said.len()).filter(|who| said[*who].0).collect();
             let votes = heard.iter().map(|who| (&vectors[*who], vec![*who]));
-            for tally in count(&set, 4, &heard, votes) {
+            let electorate = electorate(&set);
+            for tally in count(&electorate, 4, &heard, votes) {
                 prop_assert_eq!(tally.approve + tally.reject + tally.abstain + tally.silent, set.total_power);
             }
         }

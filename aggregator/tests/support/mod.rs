@@ -90,6 +90,8 @@ pub struct Chain {
     pub contracts: ContractsConfig,
     pub network: NetworkConfig,
     pub submitter: PrivateKeySigner,
+    /// Governance: an account that anvil signs for.
+    pub owner: Address,
     pub operators: Vec<Operator>,
     pub accounts: Vec<Address>,
     pub counter: Address,
@@ -157,6 +159,7 @@ impl Chain {
             },
             network,
             submitter,
+            owner,
             operators: Vec::new(),
             accounts: Vec::new(),
             counter: zero,
@@ -239,6 +242,15 @@ impl Chain {
             registry: Address::ZERO,
             entry_point,
         };
+        self.cap_attesters(owner, 0).await;
+        self.send(owner, obls, OBLS::setPowerSourceCall { powerSource_: owner }.abi_encode(), 0).await;
+        let counter = bytecode(include_str!("../../../abi/OccurrenceCounter.json"));
+        self.counter = self.create(owner, &counter, Vec::new()).await;
+        self.mischief = self.create(owner, &bytecode(include_str!("../../../abi/Mischief.json")), Vec::new()).await;
+    }
+
+    /// Governance's rule: two thirds and one third, of everybody's power or of so many seats.
+    pub async fn cap_attesters(&self, owner: Address, max_attesters: u16) {
         let definition = AttestationCenter::TaskDefinition {
             approveNumerator: 2,
             approveDenominator: 3,
@@ -246,13 +258,11 @@ impl Chain {
             rejectDenominator: 3,
             minimumPower: Default::default(),
             active: true,
+            maxAttesters: max_attesters,
+            minimumAttesterPower: Default::default(),
         };
         let call = AttestationCenter::setTaskDefinitionCall { id: self.network.task_definition, definition };
-        self.send(owner, center, call.abi_encode(), 0).await;
-        self.send(owner, obls, OBLS::setPowerSourceCall { powerSource_: owner }.abi_encode(), 0).await;
-        let counter = bytecode(include_str!("../../../abi/OccurrenceCounter.json"));
-        self.counter = self.create(owner, &counter, Vec::new()).await;
-        self.mischief = self.create(owner, &bytecode(include_str!("../../../abi/Mischief.json")), Vec::new()).await;
+        self.send(owner, self.contracts.attestation_center, call.abi_encode(), 0).await;
     }
 
     async fn register(&mut self, seed: u8) {

@@ -16,6 +16,9 @@ interface IAttestationCenter {
     error SetNotAccepted(uint32 setId);
     error TaskDefinitionInactive(uint16 id);
     error TaskDefinitionInvalid();
+    error TooManyAttesters(uint256 maxAttesters, uint256 limit);
+    error MinimumPowerUnderCap(uint256 minimumPower);
+    error SlotOutOfWindow(uint64 slot, uint256 notBefore, uint256 notAfter);
     error PerformerNotMember(address performer, uint32 setId);
     error PerformerSignatureInvalid(address recovered, address performer);
     error NotAggregator(address caller, address aggregator, uint256 deadline);
@@ -44,7 +47,8 @@ interface IAttestationCenter {
         Certificate calldata certificate
     ) external;
 
-    /// @notice Sets a quorum rule. Only the owner. Reverts when approval and rejection are not exclusive.
+    /// @notice Sets a quorum rule, which counts at once. Only the owner. Reverts when approval and rejection are not exclusive, when the
+    ///         cap is above what can be drawn, and when signed power is asked for under a cap.
     function setTaskDefinition(uint16 id, TaskDefinition calldata definition) external;
 
     function taskDefinition(uint16 id) external view returns (TaskDefinition memory);

@@ -7,12 +7,26 @@ pragma solidity 0.8.37;
 /// @param size members
 /// @param totalPower sum of the members' voting power at the snapshot
 /// @param keys contracts that hold the snapshot as code, in order
+/// @param randomness prevrandao of the snapshot's block: what committees are drawn by
 struct Set {
     uint64 createdAtBlock;
     uint64 supersededAt;
     uint32 size;
     uint96 totalPower;
     address[] keys;
+    bytes32 randomness;
+}
+
+/// @notice Who of a set counts for a slot's tasks.
+/// @param slot the slot; with a cap every slot has a committee of its own
+/// @param taskDefinitionId the task definition; and every definition
+/// @param seats the cap; 0: none, every member with the minimum counts by its power
+/// @param minimumPower power, at the snapshot, below which a member does not count
+struct Electorate {
+    uint64 slot;
+    uint16 taskDefinitionId;
+    uint16 seats;
+    uint96 minimumPower;
 }
 
 /// @notice A member of a set; its place in membersOf is its bit in a certificate's bitmap.
@@ -55,6 +69,9 @@ interface IOBLS {
     error SignatureAtInfinity();
     error SignatureInvalid();
     error AggregateAtInfinity();
+    error SignersNotEntitled(uint256 signers, uint256 entitled);
+    error TooManySeats(uint256 seats, uint256 limit);
+    error NoRandomness(uint32 setId);
 
     /// @notice Registers the caller as an operator's controller.
     /// @param key G2 public key, EIP-2537 encoding, 256 bytes, not infinity
@@ -117,4 +134,19 @@ interface IOBLS {
         external
         view
         returns (uint256 signedPower, uint256 totalPower);
+
+    /// @notice Verifies an aggregated signature of members of a set that count for a slot's tasks, and no others.
+    /// @dev Jailing moves no seat: a jailed member's seats count zero, on both sides.
+    /// @return signed seats of the signers that are not jailed; their power, when all that are eligible find a seat
+    /// @return total all seats, or all eligible power, without the jailed
+    function verifyAmong(
+        uint32 setId,
+        Electorate calldata electorate,
+        bytes32 message,
+        bytes calldata signers,
+        bytes32[4] calldata signature
+    ) external view returns (uint256 signed, uint256 total);
+
+    /// @notice The members (places in the set) that own the seats, ascending; empty when no committee is drawn.
+    function committeeOf(uint32 setId, Electorate calldata electorate) external view returns (uint16[] memory owners);
 }

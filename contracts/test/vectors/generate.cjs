@@ -1,5 +1,5 @@
 // Vectors from independent implementations: @noble/curves for BLS12-381, ethers for EIP-712 and ABI coding.
-//   node contracts/test/vectors/generate.cjs          writes bls.json and eip712.json beside this file
+//   node contracts/test/vectors/generate.cjs          writes bls.json, eip712.json and committee.json beside this file
 // The forge tests and the Rust core read the same files. Nothing here is random.
 "use strict";
 const fs = require("fs");
@@ -133,5 +133,46 @@ write("eip712.json", {
   performerSignature: { secretKey: performerKey, digest: digest("Proposal", proposals[0]), signature: new SigningKey(performerKey).sign(digest("Proposal", proposals[0])).serialized },
   batchHashes: { tasks: [{ userOpHash: consents[0].userOpHash, proof: proofs[0], batch: 0 }, { userOpHash: rejections[0].userOpHash, proof: proofs[1], batch: 0 }, { userOpHash: consents[1].userOpHash, proof: proofs[2], batch: 1 }], hashes: batchHashes, tasksHash: proposals[0].tasks },
   userOperation: { entryPoint, chainId: Number(chainId), operation, userOpHash, consent: structHash("UserOpConsent", consents[0]) },
+});
+
+// ---------------------------------------------------------------- committees
+// By the definition: every unit of eligible power has an owner, in the set's order; seat j's point lies on the j-th stretch.
+const committee = ({ powers, minimumPower, seats, randomness, setId, slot, taskDefinitionId }) => {
+  const line = powers.map((power, member) => ({ member, power: BigInt(power) })).filter(({ power }) => power >= BigInt(minimumPower));
+  const total = line.reduce((sum, { power }) => sum + power, 0n);
+  const ownerOf = (point) => {
+    for (const { member, power } of line) {
+      if (point < power) return member;
+      point -= power;
+    }
+    throw new Error("beyond the line");
+  };
+  const seed = keccak256(coder.encode(["bytes32", "bytes32", "uint32", "uint64", "uint16"], [h("DITTO-V01-COMMITTEE"), randomness, setId, slot, taskDefinitionId]));
+  const k = BigInt(seats);
+  const owners = line.length <= seats || seats === 0 ? [] : Array.from({ length: seats }, (_, j) => {
+    // in k-ths of a unit; a point belongs to the unit that it lies in
+    return ownerOf((BigInt(j) * total + BigInt(keccak256(coder.encode(["bytes32", "uint256"], [seed, j]))) % total) / k);
+  });
+  return { powers: powers.map(String), minimumPower: String(minimumPower), seats, randomness, setId, slot: String(slot), taskDefinitionId, seed, owners };
+};
+const drawn = { randomness: h("randomness"), setId: 1, slot: 50, taskDefinitionId: 1, minimumPower: 0 };
+const most = (1n << 96n) - 1n;
+write("committee.json", {
+  cases: [
+    { ...drawn, powers: Array(7).fill(100), seats: 4 },
+    { ...drawn, powers: Array(7).fill(100), seats: 4, slot: 51 },
+    { ...drawn, powers: Array(7).fill(100), seats: 4, taskDefinitionId: 2 },
+    { ...drawn, powers: Array(7).fill(100), seats: 4, setId: 2 },
+    { ...drawn, powers: Array(7).fill(100), seats: 4, randomness: h("other") },
+    { ...drawn, powers: Array(7).fill(100), seats: 7 }, // everybody: no draw
+    { ...drawn, powers: Array(7).fill(100), seats: 0 },
+    { ...drawn, powers: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], seats: 5, minimumPower: 4 },
+    { ...drawn, powers: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], seats: 9, minimumPower: 4 }, // nine have it
+    { ...drawn, powers: [1, 1, 1, 1, 1], seats: 4 }, // stretches that end within a unit
+    { ...drawn, powers: [1000000, 1, 1, 1, 1, 1], seats: 5 }, // one has nearly all
+    { ...drawn, powers: [most - 3n, 1, 1, 1], seats: 3 }, // as much power as there can be
+    { ...drawn, powers: Array.from({ length: 300 }, (_, i) => 1000000007n * BigInt(i * i % 97 + 1)), seats: 64, slot: "18446744073709551615", setId: 4294967295, taskDefinitionId: 65535 },
+    { ...drawn, powers: Array.from({ length: 300 }, (_, i) => 1000000007n * BigInt(i * i % 97 + 1)), seats: 256 },
+  ].map(committee),
 });
 console.log("vectors written");

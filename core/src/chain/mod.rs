@@ -18,6 +18,7 @@ mod logs;
 mod metrics;
 mod request;
 mod rpc;
+mod rules;
 mod sets;
 mod url;
 
@@ -28,5 +29,6 @@ pub use logs::{LogEntry, LogFilter};
 pub use metrics::describe;
 pub use request::{Anchor, Request, RpcError, at};
 pub use rpc::{Answer, Rpc, RpcConfigError};
+pub use rules::task_rule;
 pub use sets::{SetError, SetReader};
 pub use url::RpcUrl;

@@ -119,11 +119,7 @@ impl SetReader {
         if !(0..set.members.len()).any(is_jailed) {
             return Ok(set);
         }
-        let mut members = set.members.clone();
-        for (_, member) in members.iter_mut().enumerate().filter(|(index, _)| is_jailed(*index)) {
-            member.power = 0;
-        }
-        Ok(Arc::new(OperatorSet::new(id, members, set.seed)))
+        Ok(Arc::new(set.without(is_jailed)))
     }
 
     async fn read(&self, id: u32, block: B256) -> Result<OperatorSet, SetError> {
@@ -148,6 +144,6 @@ impl SetReader {
                 })
             })
             .collect::<Result<_, SetError>>()?;
-        Ok(OperatorSet::new(id, members, seed.hash))
+        Ok(OperatorSet::new(id, members, seed.hash).with_randomness(info.randomness))
     }
 }

@@ -59,11 +59,16 @@ pub struct Contracts {
     pub factory: Address,
 }
 
-/// Deploys everything, in one row.
+/// Deploys everything, in one row. `max_attesters` is the cap of the task definition; 0: none.
 ///
 /// # Errors
 /// Names what failed.
-pub async fn deploy(chain: &Chain, governance: &mut Sender, network: &NetworkConfig) -> anyhow::Result<Contracts> {
+pub async fn deploy(
+    chain: &Chain,
+    governance: &mut Sender,
+    network: &NetworkConfig,
+    max_attesters: u16,
+) -> anyhow::Result<Contracts> {
     let owner = governance.address();
     let mut all = Deployment { sender: governance, row: Row::new(chain) };
 
@@ -102,6 +107,8 @@ pub async fn deploy(chain: &Chain, governance: &mut Sender, network: &NetworkCon
         rejectDenominator: 3,
         minimumPower: alloy::primitives::Uint::ZERO,
         active: true,
+        maxAttesters: max_attesters,
+        minimumAttesterPower: alloy::primitives::Uint::ZERO,
     };
     let call = AttestationCenter::setTaskDefinitionCall { id: network.task_definition, definition };
     all.call("set the task definition", attestation_center, call.abi_encode()).await?;

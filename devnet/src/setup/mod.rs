@@ -58,7 +58,8 @@ pub async fn prepare(chain: Chain, options: &Options) -> anyhow::Result<Network>
     let config = rules(options, submitter.address())?;
 
     let mut governance = Sender::funded(&chain, seed.ecdsa(Role::Governance, 0)?).await?;
-    let Contracts { ditto, demo, factory } = contracts::deploy(&chain, &mut governance, &config).await?;
+    let Contracts { ditto, demo, factory } =
+        contracts::deploy(&chain, &mut governance, &config, options.max_attesters).await?;
 
     let operators = operators::derive(&seed, options)?;
     let mut row = Row::new(&chain);

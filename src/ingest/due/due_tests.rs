@@ -205,6 +205,7 @@ impl Operator {
             ranks: Vec::new(),
             own_rank: None,
             own_index: None,
+            own_standing: ditto_core::committee::Standing::Powerless,
             end: Deadline::after(Duration::from_secs(60)),
             votes_until: Deadline::after(Duration::from_secs(60)),
         };

@@ -102,10 +102,7 @@ impl Service {
                 let pending = Pending { topic, id: message_id, source: propagation_source };
                 self.on_message(pending, message.data);
             }
-            gossipsub::Event::SlowPeer { peer_id, .. } => {
-                metrics::counter!("ditto_p2p_slow_peers_total").increment(1);
-                tracing::debug!(peer = %peer_id, "peer does not keep up with gossip");
-            }
+            gossipsub::Event::SlowPeer { peer_id, .. } => slow(peer_id),
             _ => {}
         }
     }
@@ -279,4 +276,24 @@ fn finish(reply: oneshot::Sender<Result<VoteReceipt, SendError>>, outcome: Resul
     metrics::counter!("ditto_p2p_votes_total", "direction" => "out", "outcome" => label).increment(1);
     // The caller may have stopped waiting.
     reply.send(outcome).ok();
+}
+
+/// Gossip for a peer that does not read it is thrown away, which gossipsub says once in a heartbeat.
+fn slow(peer: PeerId) {
+    metrics::counter!("ditto_p2p_slow_peers_total").increment(1);
+    tracing::debug!(%peer, "peer does not keep up with gossip");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::measured;
+
+    #[test]
+    fn who_does_not_keep_up_with_gossip_is_counted() {
+        let counted = || measured("ditto_p2p_slow_peers_total", &[]);
+        let before = counted();
+        slow(PeerId::random());
+        assert!(counted() > before);
+    }
 }
