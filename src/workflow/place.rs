@@ -84,10 +84,8 @@ fn throws(line: &str) -> Option<Range<usize>> {
 /// Where the line's code ends: before what closes the blocks that it stands in.
 fn end(line: &str) -> usize {
     let code = line.trim_end();
-    match code.rfind(';') {
-        Some(at) if code[at..].chars().all(|c| matches!(c, ';' | '}' | ')' | ' ' | ',')) => at + 1,
-        _ => code.len(),
-    }
+    let closes = |c| matches!(c, ';' | '}' | ')' | ' ' | ',');
+    code.match_indices(';').find(|(at, _)| code[*at..].chars().all(closes)).map_or(code.len(), |(at, _)| at + 1)
 }
 
 #[cfg(test)]
