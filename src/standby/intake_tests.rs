@@ -4,6 +4,7 @@ use crate::attest::ballot;
 use std::time::{Duration, Instant};
 
 use ditto_core::p2p::VoteReceipt;
+use ditto_core::telemetry::measured;
 
 fn soon() -> Deadline {
     Deadline::at(Instant::now() + Duration::from_secs(600))
@@ -70,6 +71,8 @@ fn an_operator_that_does_not_stand_by_wants_no_votes_and_one_that_is_busy_says_s
     let (reply, mut answer) = VoteReply::detached();
     Feed::none().direct(vec![1], PeerId::random(), Role::Operator([1; 20]), reply);
     assert_eq!(answer.try_recv().unwrap(), Err(VoteRefusal::Unwanted));
+    let dropped = || measured("ditto_operator_standby_dropped_total", &[("what", "direct_vote")]);
+    let before = dropped();
     let (feed, heard) = Feed::new();
     for _ in 0..WAITING {
         feed.gossiped(ballot(1, vec![]).id, vec![1], PeerId::random(), Role::Operator([1; 20]));
@@ -78,6 +81,7 @@ fn an_operator_that_does_not_stand_by_wants_no_votes_and_one_that_is_busy_says_s
     feed.direct(vec![1], PeerId::random(), Role::Operator([1; 20]), reply);
     assert_eq!(answer.try_recv().unwrap(), Err(VoteRefusal::Busy));
     assert_eq!(heard.len(), WAITING);
+    assert!(dropped() > before);
 
     let mut intake = Intake::new(PeerId::random());
     let (reply, mut answer) = VoteReply::detached();
