@@ -49,7 +49,9 @@ impl Layers {
             };
             // `DITTO_NAME=007` reads as a number; when the field does not want one, it was meant as text. Where that
             // helps nothing, the error about the first reading is the one to show.
-            let culprit = ambiguous.keys().find(|leaf| touches(&key, leaf)).cloned();
+            // Something that is missing is not missing because of how something else was read.
+            let missing = error.to_string().starts_with("missing field");
+            let culprit = ambiguous.keys().find(|leaf| !missing && touches(&key, leaf)).cloned();
             match culprit.and_then(|leaf| ambiguous.remove_entry(&leaf)) {
                 Some((leaf, meant)) => {
                     put(&mut tree, &leaf, Value::String(meant.text));

@@ -140,6 +140,8 @@ fn a_wrong_value_is_named_with_its_key_source_and_what_is_expected() {
 #[test]
 fn what_is_missing_is_named() {
     refused("[chains.31337]\npin_lag = 3", &[], &[], &["`chains.31337.rpc` is not set"]);
+    // Not that the number in the variable is none.
+    refused("", &[("DITTO_VOTE__WORKERS", "16")], &[], &["`vote.queue` is not set"]);
 }
 
 #[test]
