@@ -64,10 +64,21 @@ struct Child {
     token: u64,
 }
 
+/// How much runs give way to the host's own threads, as `nice` counts: a third of their share of a busy processor.
+const NICE: libc::c_int = 5;
+
+/// Lets the host's threads go first, for the zygote and everything that it forks. What has been simulated is then built,
+/// judged and signed before more is simulated, so a machine with too much to do gets done with part of it in time.
+fn give_way() {
+    // SAFETY: numbers only. It may be forbidden, by a service's filter, and then runs have an equal share.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+}
+
 fn serve(memory_ceiling: u64) -> Result<(), ZygoteError> {
     let call = |what| move |error: rustix::io::Errno| ZygoteError::Call(what, error.into());
     // SAFETY: asks for a signal when the worker's thread dies; touches no memory.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong, 0, 0, 0) };
+    give_way();
     let mut engine = Some(Engine::new(memory_ceiling)?);
     // A panic from here on must not unwind into the engine's frames, nor print from a confined child.
     std::panic::set_hook(Box::new(|_| {
